@@ -129,7 +129,8 @@ enum {
  */
 JL_API JL_MUST_CHECK int jl_ctx_probe(jl_ctx *ctx, jl_probe **ret_probe, jl_error **ret_err);
 
-/** Number of lines of a report. @param probe Report; NULL gives 0. @since 0.1 */
+/** Number of lines of a report. @param probe Report; NULL gives 0. @return the number.
+ *  @since 0.1 */
 JL_API uint32_t jl_probe_count(const jl_probe *probe);
 /**
  * Name of a line, stable and fit for programs, for instance "cgroup.memory".
