@@ -15,7 +15,8 @@
 
 #define COUNT(table) (int)(sizeof(table) / sizeof((table)[0]))
 
-/* ---- alloc ------------------------------------------------------------------------------ */
+/* ---- alloc
+ * ------------------------------------------------------------------------------ */
 
 static size_t live, budget;
 
@@ -48,8 +49,8 @@ static void count_allocations(void)
 {
 	live = 0;
 	budget = SIZE_MAX;
-	ck_assert_int_eq(jl_set_allocator(counting_alloc, counting_resize, counting_release),
-			 0);
+	ck_assert_int_eq(
+		jl_set_allocator(counting_alloc, counting_resize, counting_release), 0);
 }
 
 static void stop_counting(void)
@@ -129,7 +130,8 @@ START_TEST(stealing_leaves_the_null_value)
 }
 END_TEST
 
-/* ---- error ------------------------------------------------------------------------------ */
+/* ---- error
+ * ------------------------------------------------------------------------------ */
 
 START_TEST(no_error_has_empty_values)
 {
@@ -161,7 +163,8 @@ START_TEST(an_errno_becomes_text)
 	jl_error *err = NULL;
 
 	ck_assert_int_eq(jl__fail_errno(&err, -ENOENT, "cannot open %s", "x"), -ENOENT);
-	ck_assert_str_eq(jl_error_message(err), "cannot open x: No such file or directory");
+	ck_assert_str_eq(jl_error_message(err),
+			 "cannot open x: No such file or directory");
 	jl_error_free(err);
 	ck_assert_str_eq(jl__errno_text(-EPERM), jl__errno_text(EPERM));
 	ck_assert_str_eq(jl__errno_text(123456), "unknown error");
@@ -231,7 +234,8 @@ START_TEST(a_long_sentence_is_cut)
 }
 END_TEST
 
-/* ---- buf -------------------------------------------------------------------------------- */
+/* ---- buf
+ * -------------------------------------------------------------------------------- */
 
 START_TEST(a_buffer_grows_and_stays_terminated)
 {
@@ -295,7 +299,8 @@ START_TEST(a_buffer_pads_with_zero_bytes)
 }
 END_TEST
 
-/* ---- parse ------------------------------------------------------------------------------ */
+/* ---- parse
+ * ------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *text;
@@ -329,9 +334,9 @@ START_TEST(numbers_are_whole_or_nothing)
 	uint32_t small = 77;
 	int r = numbers[_i].result;
 
-	ck_assert_int_eq(jl__parse_u64(numbers[_i].text, numbers[_i].min, numbers[_i].max,
-				       &value),
-			 r);
+	ck_assert_int_eq(
+		jl__parse_u64(numbers[_i].text, numbers[_i].min, numbers[_i].max, &value),
+		r);
 	ck_assert_uint_eq(value, r == 0 ? numbers[_i].value : 77);
 	if (numbers[_i].max > UINT32_MAX)
 		return;
@@ -374,15 +379,18 @@ START_TEST(utf8_is_checked_strictly)
 }
 END_TEST
 
-/* ---- version ---------------------------------------------------------------------------- */
+/* ---- version
+ * ---------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
 	int present;
 } features[] = {
-	{ "cgroup-v1", 1 }, { "cgroup-v2", 1 }, { "init", 1 },     { "network-host", 1 },
-	{ "network-none", 1 }, { "seccomp", 1 }, { "levitation", 0 }, { "", 0 },
-	{ "seccomp ", 0 }, { NULL, 0 },
+	{ "cgroup-v1", 1 },    { "cgroup-v2", 1 },
+	{ "init", 1 },	       { "network-host", 1 },
+	{ "network-none", 1 }, { "seccomp", 1 },
+	{ "levitation", 0 },   { "", 0 },
+	{ "seccomp ", 0 },     { NULL, 0 },
 };
 
 START_TEST(features_are_known_by_name)
