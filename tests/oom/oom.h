@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scenarios of the public interface, run with the first, second, third … allocation failing
- * until they pass. A scenario returns 0 or what the library returned, and releases everything
- * it got on every way out.
+ * Scenarios of the public interface, run with the first, second, third … allocation
+ * failing until they pass. A scenario returns 0 or what the library returned, and
+ * releases everything it got on every way out.
  */
 #ifndef OOM_H
 #define OOM_H
+
+#include <stdbool.h>
 
 #include <joblet/joblet.h>
 
 struct scenario {
 	const char *name;
 	int (*run)(jl_error **err);
+	bool needs_root;
 };
 
 /* Ends with an empty entry. */
 extern const struct scenario scenarios[];
 
 /* Like assert(), for what must hold whatever fails. */
-#define REQUIRE(condition)                                                    \
-	do {                                                                  \
-		if (!(condition))                                             \
-			oom_broken(__FILE__, __LINE__, #condition);           \
+#define REQUIRE(condition)                                          \
+	do {                                                        \
+		if (!(condition))                                   \
+			oom_broken(__FILE__, __LINE__, #condition); \
 	} while (0)
 
 void oom_broken(const char *file, int line, const char *condition)

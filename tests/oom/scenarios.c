@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A new scenario is a function that does what a caller would do, in the order a caller
+ * would do it, and a line in the table at the end.
+ */
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "oom.h"
+
+static int use_limits(jl_error **err)
+{
+	jl_limits *limits = NULL;
+	int r = jl_limits_new(&limits);
+
+	if (r == 0)
+		r = jl_limits_set_cpu_percent(limits, 150, err);
+	if (r == 0)
+		r = jl_limits_set_memory_bytes(limits, UINT64_C(1) << 26, err);
+	if (r == 0)
+		r = jl_limits_set_pids(limits, 64, err);
+	if (r == 0)
+		r = jl_limits_set_io_bps(limits, 1 << 20, 1 << 20, err);
+	if (r == 0)
+		r = jl_limits_set_cpus(limits, "0,2-3,0", err);
+	if (r == 0)
+		r = jl_limits_set_cpus(limits, "1", err);
+	jl_limits_free(limits);
+	return r;
+}
+
+static int refuse_limits(jl_error **err)
+{
+	jl_limits *limits = NULL;
+	int r = jl_limits_new(&limits);
+
+	if (r == 0)
+		r = jl_limits_set_memory_bytes(limits, 1, err);
+	/* A refused value is what this scenario is about; only -ENOMEM goes further. */
+	REQUIRE(r == -ERANGE || r == -ENOMEM);
+	if (r == -ERANGE) {
+		jl_error_free(*err);
+		*err = NULL;
+		r = 0;
+	}
+	jl_limits_free(limits);
+	return r;
+}
+
+static int open_context(jl_error **err)
+{
+	jl_ctx *ctx = NULL;
+	int r = jl_ctx_new(0, &ctx, err);
+
+	if (r == 0)
+		r = jl_ctx_set_cgroup_base(ctx, "/joblet.slice", err);
+	if (r == 0)
+		r = jl_ctx_set_cgroup_base(ctx, NULL, err);
+	if (r == 0)
+		r = jl_ctx_set_state_dir(ctx, "/var/lib/joblet", err);
+	jl_ctx_unref(ctx);
+	return r;
+}
+
+static int probe(jl_error **err)
+{
+	jl_probe *report = NULL;
+	jl_ctx *ctx = NULL;
+	int r = jl_ctx_new(0, &ctx, err);
+
+	if (r == 0)
+		r = jl_ctx_probe(ctx, &report, err);
+	if (r == 0)
+		REQUIRE(jl_probe_count(report) > 0);
+	jl_probe_free(report);
+	jl_ctx_unref(ctx);
+	return r;
+}
+
+static int open_missing_cgroup(jl_error **err)
+{
+	jl_cgroup *cgroup = NULL;
+	jl_ctx *ctx = NULL;
+	int r = jl_ctx_new(0, &ctx, err);
+
+	if (r == 0)
+		r = jl_cgroup_open(ctx, "joblet-test-nobody-made-this", &cgroup, err);
+	REQUIRE(r == -ENOENT || r == -ENOMEM);
+	if (r == -ENOENT) {
+		jl_error_free(*err);
+		*err = NULL;
+		r = 0;
+	}
+	jl_ctx_unref(ctx);
+	return r;
+}
+
+/* Every setter of a description once, and once more where that replaces a value. */
+static int fill_spec(jl_job_spec *spec, jl_error **err)
+{
+	int r = jl_job_spec_add_arg(spec, "true", err);
+
+	for (int i = 0; r == 0 && i < 20; i++)
+		r = jl_job_spec_add_arg(spec, "argument", err);
+	for (int i = 0; r == 0 && i < 20; i++)
+		r = jl_job_spec_set_env(spec, (char[]){ 'V', (char)('A' + i), 0 }, "x",
+					err);
+	if (r == 0)
+		r = jl_job_spec_set_env(spec, "VA", "another value", err);
+	if (r == 0)
+		r = jl_job_spec_set_secret_env(spec, "TOKEN", "secret", err);
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = jl_job_spec_set_name(spec, "oom", err);
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = jl_job_spec_set_hostname(spec, "inside", err);
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = jl_job_spec_set_work_dir(spec, "/tmp", err);
+	if (r == 0)
+		r = jl_job_spec_set_user(spec, 0, 0, err);
+	if (r == 0)
+		r = jl_job_spec_set_stdio(spec, 1, 2, err);
+	if (r == 0)
+		r = jl_job_spec_set_timeout(spec, UINT64_C(60000000), err);
+	if (r == 0)
+		r = jl_job_spec_set_tmpfs_bytes(spec, "/tmp", 1 << 20, err);
+	if (r == 0)
+		r = jl_job_spec_set_network(spec, JL_NETWORK_NONE, err);
+	if (r == 0)
+		r = jl_job_spec_set_seccomp(spec, JL_SECCOMP_STRICT, err);
+	if (r == 0)
+		r = jl_job_spec_set_init(spec, 1, err);
+	if (r == 0)
+		r = jl_job_spec_set_rlimit(spec, RLIMIT_CORE, 0, 0, err);
+	if (r == 0)
+		r = jl_job_spec_set_orphan(spec, JL_ORPHAN_KILL, err);
+	return r;
+}
+
+static int describe(jl_error **err)
+{
+	jl_job_spec *spec = NULL;
+	int r = jl_job_spec_new(&spec);
+
+	if (r == 0)
+		r = fill_spec(spec, err);
+	if (r == 0)
+		r = jl_job_spec_check(spec, err);
+	jl_job_spec_free(spec);
+	return r;
+}
+
+static int explain(jl_error **err)
+{
+	jl_job_spec *spec = NULL;
+	jl_ctx *ctx = NULL;
+	char *text = NULL;
+	int r = jl_ctx_new(0, &ctx, err);
+
+	if (r == 0)
+		r = jl_job_spec_new(&spec);
+	if (r == 0)
+		r = fill_spec(spec, err);
+	if (r == 0)
+		r = jl_job_spec_explain(ctx, spec, &text, err);
+	if (r == 0)
+		REQUIRE(text[0] != '\0');
+	jl_free(text);
+	jl_job_spec_free(spec);
+	jl_ctx_unref(ctx);
+	return r;
+}
+
+static int take_events(jl_ctx *ctx, jl_error **err)
+{
+	jl_event *event = NULL;
+	int r;
+
+	while ((r = jl_ctx_next_event(ctx, &event, err)) == 1)
+		jl_event_free(event);
+	return r;
+}
+
+static int run_job(jl_error **err)
+{
+	struct jl_result result = { .size = sizeof(result) };
+	jl_job_spec *spec = NULL;
+	jl_ctx *ctx = NULL;
+	jl_job *job = NULL;
+	int r = jl_ctx_new(0, &ctx, err);
+
+	if (r == 0)
+		r = jl_job_spec_new(&spec);
+	if (r == 0)
+		r = fill_spec(spec, err);
+	if (r == 0)
+		r = jl_job_spawn(ctx, spec, &job, err);
+	if (r == 0)
+		r = jl_job_wait(job, JL_FOREVER, err);
+	if (r == 0)
+		r = jl_job_get_result(job, &result, err);
+	if (r == 0)
+		r = take_events(ctx, err);
+	if (r == 0)
+		REQUIRE(result.reason == JL_REASON_EXITED && result.exit_code == 0);
+	jl_job_unref(job);
+	jl_job_spec_free(spec);
+	jl_ctx_unref(ctx);
+	return r;
+}
+
+const struct scenario scenarios[] = {
+	{ "limits", use_limits },
+	{ "a refused limit", refuse_limits },
+	{ "a context", open_context },
+	{ "the probe", probe },
+	{ "a cgroup that is not there", open_missing_cgroup },
+	{ "a description", describe },
+	{ "the explanation of a job", explain },
+	{ "a job from start to end", run_job, .needs_root = true },
+	{ .name = NULL },
+};
