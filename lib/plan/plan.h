@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the library and the supervisor say to each other: the flat plan of one job, and
+ * the messages around it. Layout only: offsets instead of pointers, fixed widths, no
+ * functions but bounds checks. Both sides are built together and travel in one file, so
+ * there is no version to negotiate; the magic guards against a stray peer.
+ */
+#ifndef JL_PLAN_PLAN_H
+#define JL_PLAN_PLAN_H
+
+#include <stdint.h>
+
+#define JL__PLAN_MAGIC 0x6a6c706cu /* "jlpl" */
+#define JL__PLAN_INLINE_MAX 32768u /* larger plans travel in a sealed memfd */
+#define JL__PLAN_MAX (8u << 20)
+#define JL__HIERARCHIES_MAX 8
+#define JL__IDS_PER_JOB 65536u
+
+/* An array inside the plan: offset of its first byte from the start of the plan. */
+struct jl__span {
+	uint32_t offset;
+	uint32_t count;
+};
+
+/* ---- operations on the mount tree
+ * ------------------------------------------------------ */
+
+enum jl__op_type {
+	/* Building a root: shared by all jobs of the same view, cloned for each. */
+	JL__OP_ROOT = 1, /* tmpfs that everything below is made in */
+	JL__OP_DIR,	 /* mkdir path, mode */
+	JL__OP_LINK,	 /* symlink path -> text */
+	JL__OP_FILE,	 /* file path, mode, content text */
+	JL__OP_COPY,	 /* file path, mode, content of the host's file text */
+	JL__OP_BIND,  /* host path text onto path, with attributes; dev and ino must match
+		       */
+	JL__OP_TMPFS, /* tmpfs at path, mode, with attributes */
+	JL__OP_NODE,  /* character device path, number */
+	/* Completing it for one job. */
+	JL__OP_PROC,	 /* proc of the job's pid namespace at path */
+	JL__OP_PTS,	 /* devpts instance at path */
+	JL__OP_SCRATCH,	 /* tmpfs owned by the job's user at path, mode, size number */
+	JL__OP_WORK,	 /* folder of the state folder, made for this job, at path */
+	JL__OP_MASK,	 /* path hidden behind text; nothing to do when it is not there */
+	JL__OP_READONLY, /* path made read-only; nothing to do when it is not there */
+};
+
+/* Attributes of mounts, as in struct mount_attr. */
+#define JL__MOUNT_RDONLY 1u
+#define JL__MOUNT_NOSUID 2u
+#define JL__MOUNT_NODEV 4u
+#define JL__MOUNT_NOEXEC 8u
+
+struct jl__op {
+	uint32_t type;
+	uint32_t attrs;	 /* JL__MOUNT_ */
+	uint32_t mode;	 /* permissions */
+	uint32_t path;	 /* offset of a string, relative to the root being built */
+	uint32_t text;	 /* offset of a string; 0 for none */
+	uint32_t length; /* bytes of text for JL__OP_FILE */
+	uint64_t number; /* size in bytes (0 = default), or device number */
+	uint64_t dev;	 /* identity of a host file when the plan was made */
+	uint64_t ino;
+	uint64_t mtime_nsec;
+};
+
+/* One write into a file of the job's cgroup, and what it must read back as. */
+struct jl__plan_write {
+	uint32_t hierarchy;
+	uint32_t file;
+	uint32_t value;
+	uint32_t expect; /* 0: not read back */
+};
+
+/* One file to read when the job has ended. */
+struct jl__plan_stat {
+	uint32_t hierarchy;
+	uint32_t file;
+};
+
+struct jl__plan_rlimit {
+	uint32_t resource;
+	uint32_t unused;
+	uint64_t soft;
+	uint64_t hard;
+};
+
+/* ---- the plan
+ * ---------------------------------------------------------------------------- */
+
+#define JL__PLAN_HOST_NETWORK (1u << 0)
+#define JL__PLAN_INIT (1u << 1)
+#define JL__PLAN_ORPHAN_KEEP (1u << 2)
+#define JL__PLAN_WORK_ON_DISK (1u << 3)
+#define JL__PLAN_CORE_SCHED (1u << 4)
+
+struct jl__plan {
+	uint32_t magic;
+	uint32_t size; /* bytes, this header included */
+	uint32_t flags;
+	uint32_t uid; /* inside the job */
+	uint32_t gid;
+	uint32_t hierarchies; /* bit n: join hierarchy n */
+	uint64_t caps;
+	uint64_t timeout_usec; /* 0: none */
+	uint32_t hostname;     /* offsets of strings */
+	uint32_t work_dir;
+	struct jl__span argv;	  /* uint32_t: offsets of strings */
+	struct jl__span envp;	  /* uint32_t */
+	struct jl__span commands; /* uint32_t: paths to try in turn */
+	struct jl__span tree;	  /* bytes of a struct jl__tree */
+	struct jl__span ops;	  /* struct jl__op */
+	struct jl__span writes;	  /* struct jl__plan_write */
+	struct jl__span stats;	  /* struct jl__plan_stat */
+	struct jl__span rlimits;  /* struct jl__plan_rlimit */
+	struct jl__span filter;	  /* struct sock_filter */
+};
+
+/*
+ * The root to build, self-contained: offsets count from its own start, so that two plans
+ * with the same view hold the same bytes, and the supervisor builds it once.
+ */
+struct jl__tree {
+	uint32_t size;
+	uint32_t count;
+	struct jl__op ops[];
+};
+
+static inline int jl__span_fits(struct jl__span span, uint32_t item, uint32_t size)
+{
+	return span.count == 0 || (span.offset < size && span.offset % 4 == 0 &&
+				   (uint64_t)span.count * item <= size - span.offset);
+}
+
+/* ---- steps that can fail
+ * ------------------------------------------------------------------- */
+
+enum jl__step {
+	JL__STEP_NONE = 0,
+	JL__STEP_PLAN,	    /* op: line of the check */
+	JL__STEP_RESOURCES, /* op: 0 memory, 1 pipe, 2 too many jobs */
+	JL__STEP_IDS,	    /* no free range of ids, or the lock file */
+	JL__STEP_USERNS,
+	JL__STEP_NETNS,
+	JL__STEP_TREE, /* op: index into the tree */
+	JL__STEP_CLONE_TREE,
+	JL__STEP_CGROUP, /* op: hierarchy */
+	JL__STEP_LIMIT,	 /* op: index into writes */
+	JL__STEP_READBACK,
+	JL__STEP_OOM_EVENT,
+	JL__STEP_WORK,
+	JL__STEP_CLONE,
+	JL__STEP_JOIN, /* op: hierarchy */
+	JL__STEP_SESSION,
+	JL__STEP_ROOT,
+	JL__STEP_MOUNT, /* op: index into ops */
+	JL__STEP_PIVOT,
+	JL__STEP_HOSTNAME,
+	JL__STEP_RLIMIT, /* op: index into rlimits */
+	JL__STEP_STDIO,
+	JL__STEP_USER,
+	JL__STEP_CAPS,
+	JL__STEP_VERIFY_PID,
+	JL__STEP_VERIFY_CGROUP, /* op: hierarchy */
+	JL__STEP_VERIFY_CAPS,
+	JL__STEP_WORK_DIR,
+	JL__STEP_SECCOMP,
+	JL__STEP_COMMAND,
+	JL__STEP_INIT,
+};
+
+/* Written into the status pipe by whoever fails on the way to the command. */
+struct jl__failure {
+	uint32_t step;
+	uint32_t op;
+	int32_t code; /* negative errno */
+	uint32_t unused;
+};
+
+/* ---- messages
+ * ------------------------------------------------------------------------------ */
+
+enum jl__request_type {
+	JL__REQUEST_HELLO = 1, /* struct jl__hello, fds */
+	JL__REQUEST_SPAWN,     /* struct jl__request, plan; fds: 3 streams [, memfd] */
+	JL__REQUEST_SIGNAL,    /* number: signal */
+	JL__REQUEST_STOP,      /* number: grace in µs */
+	JL__REQUEST_KILL,
+};
+
+struct jl__request {
+	uint32_t type;
+	uint32_t job; /* chosen by the client, unique on its connection */
+	uint64_t number;
+};
+
+#define JL__HELLO_PRIVILEGED (1u << 0) /* own range of ids for each job */
+#define JL__HELLO_IDS_FD (1u << 1)
+#define JL__HELLO_WORK_FD (1u << 2)
+
+struct jl__hello_hierarchy {
+	uint32_t version;
+	uint32_t memory_v1; /* wants an event for oom */
+	char key[32];	    /* start of its line in /proc/PID/cgroup behind the number */
+};
+
+/*
+ * Descriptors of the message, in this order: one folder per hierarchy, then the id lock
+ * file, then the work folder, as the flags say.
+ */
+struct jl__hello {
+	uint32_t type;
+	uint32_t magic;
+	uint32_t flags;
+	uint32_t hierarchies;
+	uint32_t map_uid; /* unprivileged: the caller's ids */
+	uint32_t map_gid;
+	struct jl__hello_hierarchy list[JL__HIERARCHIES_MAX];
+	char nest[64];
+	char work[64];
+};
+
+enum jl__reply_type {
+	JL__REPLY_READY = 1, /* answer to hello */
+	JL__REPLY_STARTED,   /* fds: pidfd */
+	JL__REPLY_FAILED,    /* failure */
+	JL__REPLY_ENDED, /* followed by statistics: name NUL, uint32_t length, bytes … */
+};
+
+#define JL__ENDED_TIMEOUT (1u << 0)
+#define JL__ENDED_STOPPED (1u << 1)
+#define JL__ENDED_OOM (1u << 2)
+
+struct jl__reply {
+	uint32_t type;
+	uint32_t job;
+	uint32_t group;	 /* STARTED: number of its cgroup, "job-<group>" */
+	uint32_t flags;	 /* ENDED: JL__ENDED_ */
+	int32_t code;	 /* ENDED: exit code or signal */
+	uint32_t signal; /* ENDED: 1 when code is a signal */
+	struct jl__failure failure;
+	uint64_t start_usec;
+	uint64_t end_usec;
+	uint64_t wall_usec;
+	uint64_t cpu_usec; /* as the parent of the job has it, without cgroups */
+	uint64_t maxrss_bytes;
+};
+
+#define JL__REPLY_MAX 65536
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Jobs from their first instruction to the last thing that is left of them. A job is over
+ * when PID 1 has been reaped (the kernel has then killed and reaped everybody else
+ * inside) and its cgroups are removed; only then is its end reported.
+ */
+#include "supervisor/supervisor.h"
+
+#include <asm/errno.h>
+#include <linux/eventpoll.h>
+#include <linux/fcntl.h>
+#include <linux/signal.h>
+#include <linux/time.h>
+#include <linux/wait.h>
+
+#define CLD_EXITED_ 1
+
+/* Layouts of the kernel, as waitid(2) fills them in. */
+struct wait_info {
+	int signo, err, code, pad;
+	int pid;
+	uint32_t uid;
+	int status;
+	char rest[128 - 28];
+};
+
+struct usage {
+	struct __kernel_old_timeval user, system;
+	long maxrss;
+	long rest[13];
+};
+
+struct job *job_new(void)
+{
+	struct job *job = NULL;
+
+	for (uint32_t i = 0; i < sv.jobs_used && !job; i++)
+		if (sv.jobs[i].state == JOB_FREE)
+			job = &sv.jobs[i];
+	if (!job) {
+		if (sv.jobs_used == MAX_JOBS)
+			return NULL;
+		job = &sv.jobs[sv.jobs_used++];
+	}
+	__builtin_memset(job, 0, sizeof(*job));
+	job->pidfd = job->status = job->events = -1;
+	kit_init(&job->kit);
+	return job;
+}
+
+void job_watch(struct job *job, enum watch kind, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events };
+
+	event.data = (uint64_t)kind << 32 | (uint64_t)(job - sv.jobs);
+	(void)jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void job_free(struct job *job)
+{
+	job->state = JOB_FREE;
+	sv.running--;
+	while (sv.jobs_used && sv.jobs[sv.jobs_used - 1].state == JOB_FREE)
+		sv.jobs_used--;
+}
+
+/* ---- starting
+ * ------------------------------------------------------------------------------ */
+
+void jobs_deadline_set(struct job *job, uint64_t deadline)
+{
+	job->deadline_usec = deadline;
+	if (deadline && (!sv.next_deadline_usec || deadline < sv.next_deadline_usec))
+		sv.next_deadline_usec = deadline;
+}
+
+static void job_started(struct job *job)
+{
+	struct jl__reply reply = {
+		.type = JL__REPLY_STARTED,
+		.job = job->id,
+		.group = job->kit.group,
+	};
+
+	job->state = JOB_RUNNING;
+	job->start_wall_usec = job->launch->exec_wall_usec;
+	job->start_mono_usec = job->launch->exec_mono_usec;
+	launch_free(job->launch);
+	job->launch = NULL;
+	/* What the job holds by now, it holds by itself. */
+	fd_close(&job->kit.tree);
+	fd_close(&job->kit.userns);
+	fd_close(&job->kit.netns);
+	if (job->timeout_usec)
+		jobs_deadline_set(job, job->start_mono_usec + job->timeout_usec);
+	reply.start_usec = job->start_wall_usec;
+	client_send(&reply, NULL, 0, job->pidfd);
+}
+
+/* End of file: the command runs. A failure record: it never will. */
+void job_status_readable(struct job *job)
+{
+	long got = jl__sys_read(job->status, &job->failure, sizeof(job->failure));
+
+	if (got == -EINTR || got == -EAGAIN)
+		return;
+	fd_close(&job->status);
+	if (got == 0)
+		job_started(job);
+	else if (got != (long)sizeof(job->failure))
+		failed(&job->failure, JL__STEP_RESOURCES, 1, got < 0 ? got : -EIO);
+}
+
+/* ---- ending
+ * --------------------------------------------------------------------------------- */
+
+void job_kill(struct job *job, uint32_t why)
+{
+	/* The first reason is the one that counts. */
+	if (!job->ended)
+		job->ended = why;
+	/* Killing PID 1 from outside kills its whole pid namespace, frozen or not. */
+	(void)jl__sys_pidfd_send_signal(job->pidfd, SIGKILL, NULL, 0);
+}
+
+void job_oom(struct job *job)
+{
+	uint64_t count;
+
+	/* The kernel also signals when the group is removed; then nobody runs any more.
+	 */
+	(void)jl__sys_read(job->kit.oom, &count, sizeof(count));
+	if (job->state == JOB_STARTING || job->state == JOB_RUNNING)
+		job_kill(job, JL__ENDED_OOM);
+}
+
+/* Appends what the cgroups know: name NUL, length, bytes. */
+static size_t read_stats(const struct job *job, char *out, size_t size)
+{
+	const char *name = job->stat_names;
+	char *p = out;
+
+	for (uint32_t i = 0; i < job->stat_count; i++, name += text_len(name) + 1) {
+		size_t head = text_len(name) + 1 + sizeof(uint32_t);
+		size_t left = size - (size_t)(p - out);
+		uint32_t len;
+		long got;
+
+		if (left < head + 1)
+			break;
+		got = file_read(job->kit.groups[job->stat_hierarchy[i]], name, p + head,
+				left - head);
+		if (got < 0)
+			continue;
+		len = (uint32_t)got;
+		p = put_text(p, name) + 1;
+		__builtin_memcpy(p, &len, sizeof(len));
+		p += sizeof(len) + len;
+	}
+	return (size_t)(p - out);
+}
+
+static char stats[JL__REPLY_MAX - sizeof(struct jl__reply)];
+
+static void report_end(struct job *job)
+{
+	struct jl__reply reply = {
+		.type = JL__REPLY_ENDED,
+		.job = job->id,
+		.flags = job->ended,
+		.code = job->exit_signal ? job->exit_signal : job->exit_code,
+		.signal = job->exit_signal != 0,
+		.start_usec = job->start_wall_usec,
+		.end_usec = job->end_wall_usec,
+		.wall_usec = job->end_mono_usec - job->start_mono_usec,
+		.cpu_usec = job->cpu_usec,
+		.maxrss_bytes = job->maxrss_bytes,
+	};
+
+	if (job->failure.step) {
+		reply.type = JL__REPLY_FAILED;
+		reply.failure = job->failure;
+		job->stats_len = 0;
+	}
+	client_send(&reply, job->stats ? job->stats : stats, job->stats_len, -1);
+}
+
+static void job_finish(struct job *job)
+{
+	fd_close(&job->events);
+	if (job->flags & JL__PLAN_WORK_ON_DISK)
+		work_remove(&job->kit);
+	report_end(job);
+	if (job->stats)
+		pages_put(job->stats, job->stats_len);
+	kit_discard(&job->kit);
+	job_free(job);
+}
+
+/*
+ * The last process may still be on its way out of its groups when we have reaped it. The
+ * group tells when it is empty; what has been read is kept until then.
+ */
+static void wait_until_empty(struct job *job)
+{
+	char path[48];
+
+	put_text(put_number(put_text(path, "job-"), job->kit.group), "/cgroup.events");
+	if (sv.hierarchies && sv.list[0].version == 2)
+		job->events =
+			(int)jl__sys_openat(sv.nest[0], path, O_RDONLY | O_CLOEXEC, 0);
+	if (kit_remove_groups(&job->kit) == 0) {
+		job_finish(job);
+		return;
+	}
+	job->stats = pages_get(job->stats_len ? job->stats_len : 1);
+	if (job->stats)
+		__builtin_memcpy(job->stats, stats, job->stats_len);
+	else
+		job->stats_len = 0;
+	if (job->events >= 0)
+		job_watch(job, WATCH_EMPTY, job->events, EPOLLPRI);
+	else
+		sv.retry = 1; /* cgroup v1 alone has nobody to tell us */
+}
+
+void job_empty(struct job *job)
+{
+	char text[256];
+
+	if (job->events >= 0)
+		(void)jl__sys_pread(job->events, text, sizeof(text), 0);
+	if (kit_remove_groups(&job->kit) == 0)
+		job_finish(job);
+	else if (job->events < 0)
+		sv.retry = 1;
+}
+
+void jobs_retry(void)
+{
+	sv.retry = 0;
+	for (uint32_t i = 0; i < sv.jobs_used; i++)
+		if (sv.jobs[i].state == JOB_ENDING && sv.jobs[i].events < 0)
+			job_empty(&sv.jobs[i]);
+}
+
+static void reap(struct job *job)
+{
+	struct wait_info info = { 0 };
+	struct usage usage = { 0 };
+
+	while (jl__sys_waitid(P_PIDFD, job->pidfd, &info, WEXITED | __WALL, &usage) ==
+	       -EINTR)
+		;
+	job->end_wall_usec = clock_usec(0 /* CLOCK_REALTIME */);
+	job->end_mono_usec = clock_usec(1 /* CLOCK_MONOTONIC */);
+	if (info.code == CLD_EXITED_)
+		job->exit_code = info.status;
+	else
+		job->exit_signal = info.status;
+	if (job->exit_signal == SIGKILL && job->default_signal)
+		job->exit_signal = job->default_signal;
+	job->cpu_usec = (uint64_t)(usage.user.tv_sec + usage.system.tv_sec) * 1000000 +
+			(uint64_t)(usage.user.tv_usec + usage.system.tv_usec);
+	job->maxrss_bytes = (uint64_t)usage.maxrss * 1024;
+}
+
+void job_exited(struct job *job)
+{
+	/* Start and end may come in one batch, in any order. */
+	if (job->status >= 0)
+		job_status_readable(job);
+	reap(job);
+	fd_close(&job->pidfd);
+	if (job->launch) {
+		launch_free(job->launch);
+		job->launch = NULL;
+	}
+	job->state = JOB_ENDING;
+	job->deadline_usec = 0;
+	job->stats_len = job->failure.step ? 0 : read_stats(job, stats, sizeof(stats));
+	if (kit_remove_groups(&job->kit) == 0)
+		job_finish(job);
+	else
+		wait_until_empty(job);
+}
+
+/* ---- signals and time
+ * ---------------------------------------------------------------------------- */
+
+static uint64_t parse_mask(const char *text, const char *key)
+{
+	size_t len = text_len(key);
+	uint64_t mask = 0;
+
+	for (; *text; text++)
+		if (bytes_equal(text, key, len))
+			break;
+	if (!*text)
+		return ~(uint64_t)0;
+	for (text += len; *text && *text != '\n'; text++) {
+		unsigned int digit = (unsigned char)*text;
+
+		if (digit >= '0' && digit <= '9')
+			mask = mask << 4 | (digit - '0');
+		else if (digit >= 'a' && digit <= 'f')
+			mask = mask << 4 | (digit - 'a' + 10);
+	}
+	return mask;
+}
+
+/* Signals whose default action is not to end the process. */
+static int harmless(int signal)
+{
+	return signal == SIGCHLD || signal == SIGCONT || signal == SIGURG ||
+	       signal == SIGWINCH || signal == SIGSTOP || signal == SIGTSTP ||
+	       signal == SIGTTIN || signal == SIGTTOU;
+}
+
+/*
+ * The kernel drops signals to a PID 1 that has not asked for them. Outside a sandbox they
+ * would end the process, so they do here: we kill, and report the signal that was meant.
+ */
+int job_signal(struct job *job, int signal)
+{
+	char path[48], text[4096 + 16];
+	uint64_t bit = (uint64_t)1 << (signal - 1);
+
+	if (signal != SIGKILL && !harmless(signal)) {
+		put_text(put_number(put_text(path, "/proc/"), (uint64_t)job->pid),
+			 "/status");
+		if (file_read(AT_FDCWD, path, text, 4096) > 0 &&
+		    !(parse_mask(text, "SigCgt:\t") & bit) &&
+		    !(parse_mask(text, "SigIgn:\t") & bit) &&
+		    !(parse_mask(text, "SigBlk:\t") & bit)) {
+			job->default_signal = signal;
+			signal = SIGKILL;
+		}
+	}
+	return (int)jl__sys_pidfd_send_signal(job->pidfd, signal, NULL, 0);
+}
+
+void jobs_deadlines(uint64_t now)
+{
+	uint64_t next = 0;
+
+	for (uint32_t i = 0; i < sv.jobs_used; i++) {
+		struct job *job = &sv.jobs[i];
+
+		if (job->state != JOB_RUNNING || !job->deadline_usec)
+			continue;
+		if (job->deadline_usec <= now) {
+			job->deadline_usec = 0;
+			job_kill(job,
+				 job->stopping ? JL__ENDED_STOPPED : JL__ENDED_TIMEOUT);
+		} else if (!next || job->deadline_usec < next) {
+			next = job->deadline_usec;
+		}
+	}
+	sv.next_deadline_usec = next;
+}

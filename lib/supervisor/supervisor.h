@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor: parent of all jobs of one context. A static program without a C
+ * library, single-threaded, PID 1 of its own pid namespace (so that the kernel kills
+ * every job when it dies), in a mount namespace that holds nothing but proc and the roots
+ * of jobs. It parses nothing but plans. Creates, per job: a cgroup in each hierarchy, a
+ * user namespace, a network namespace, a detached mount tree, the job itself; and removes
+ * them all.
+ */
+#ifndef JL_SUPERVISOR_SUPERVISOR_H
+#define JL_SUPERVISOR_SUPERVISOR_H
+
+#include "plan/plan.h"
+#include "sys/sys.h"
+
+#define MAX_JOBS 65536u
+#define MAX_TEMPLATES 8u
+#define MAX_KITS 2u
+#define STACK_BYTES 32768u
+#define STAT_NAMES_BYTES 320u
+
+/* What a job needs from the kernel before it is cloned; some are kept ready. */
+struct kit {
+	int tree; /* detached mount tree, owned by the job's ids */
+	int template_nr;
+	int userns;
+	int netns;			 /* -1: network of the host */
+	int oom;			 /* eventfd, cgroup v1 only */
+	int groups[JL__HIERARCHIES_MAX]; /* folders of the job's cgroups */
+	uint32_t hierarchies;
+	uint32_t group; /* number in their name */
+	uint32_t slot;	/* range of ids */
+	uint32_t base;	/* first id of the range */
+	int has_slot;
+};
+
+/* Memory one start needs until the command runs; shared with the child. */
+struct launch {
+	struct launch *next;
+	size_t mapped;
+	const struct jl__plan *plan;
+	size_t plan_mapped; /* 0: the plan is part of this mapping */
+	char **argv;
+	char **envp;
+	struct kit *kit;
+	int streams[3];
+	int tasks[JL__HIERARCHIES_MAX];
+	int status;
+	int work; /* folder for /work, or -1 */
+	uint64_t exec_wall_usec;
+	uint64_t exec_mono_usec;
+	char stack[STACK_BYTES] __attribute__((aligned(16)));
+	char data[];
+};
+
+enum job_state { JOB_FREE, JOB_STARTING, JOB_RUNNING, JOB_ENDING };
+
+struct job {
+	enum job_state state;
+	uint32_t id; /* the client's number */
+	uint32_t flags;
+	uint32_t ended; /* JL__ENDED_ */
+	int pid;	/* in the supervisor's namespace */
+	int pidfd;
+	int status; /* read end of the status pipe */
+	int events; /* cgroup.events, while it is not empty yet */
+	struct kit kit;
+	struct launch *launch;
+	struct jl__failure failure;
+	uint64_t deadline_usec; /* monotonic; 0: none */
+	uint64_t timeout_usec;
+	uint64_t start_wall_usec;
+	uint64_t start_mono_usec;
+	int stopping;	    /* the deadline is the end of a grace time */
+	int default_signal; /* signal whose default action we carried out */
+	int exit_code;
+	int exit_signal;
+	uint64_t end_wall_usec;
+	uint64_t end_mono_usec;
+	uint64_t cpu_usec;
+	uint64_t maxrss_bytes;
+	uint32_t stat_count;
+	size_t stats_len;
+	char *stats; /* read, while the groups are not removed yet */
+	uint8_t stat_hierarchy[16];
+	char stat_names[STAT_NAMES_BYTES]; /* NUL separated */
+};
+
+struct template
+{
+	struct jl__tree *tree; /* our copy of the plan's bytes; NULL: free */
+	size_t mapped;
+	uint64_t used;
+};
+
+struct supervisor {
+	int client; /* -1: gone */
+	int epoll;
+	int image; /* our own program, for --init */
+	int host_ns;
+	int own_ns;
+	int host_net;
+	int host_root;
+	int ids;
+	int work;
+	int privileged;
+	int tmpfs_idmap;
+	int core_sched;
+	uint32_t map_uid;
+	uint32_t map_gid;
+	uint32_t hierarchies;
+	int nest[JL__HIERARCHIES_MAX];
+	struct jl__hello_hierarchy list[JL__HIERARCHIES_MAX];
+	char nest_name[64];
+	char work_name[64];
+	struct template templates[MAX_TEMPLATES];
+	uint64_t tick;
+	uint32_t next_group;
+	uint32_t jobs_used; /* highest index in use + 1 */
+	uint32_t running;
+	uint64_t next_deadline_usec;
+	int retry;	 /* groups are to be tried again soon */
+	uint64_t starts; /* jobs so far */
+	struct job *jobs;
+	struct launch *spare;
+	struct kit kits[MAX_KITS];
+	uint32_t kits_ready;
+	struct kit fresh; /* being prepared, step by step */
+	int fresh_stage;
+	/* shape of the last job: what the next kit is made for */
+	int shape_template;
+	int shape_host_net;
+	uint32_t shape_hierarchies;
+};
+
+extern struct supervisor sv;
+
+/* epoll data: kind in the upper half, job in the lower */
+enum watch { WATCH_CLIENT = 1, WATCH_PID, WATCH_STATUS, WATCH_OOM, WATCH_EMPTY };
+
+/* text.c: memory and text without a C library */
+size_t text_len(const char *text);
+int text_equal(const char *a, const char *b);
+int bytes_equal(const void *a, const void *b, size_t len);
+/* Both append to p and return the new end; the result is NUL terminated. */
+char *put_text(char *p, const char *text);
+char *put_number(char *p, uint64_t number);
+uint64_t clock_usec(int clock);
+/* Pages from the kernel, zeroed; NULL when there are none. */
+void *pages_get(size_t bytes);
+void pages_put(void *ptr, size_t bytes);
+void fd_close(int *fd);
+/* Whole small file, NUL terminated; length or -errno. */
+long file_read(int dir, const char *path, char *buf, size_t size);
+long file_write(int dir, const char *path, const char *text);
+/* Fills in a failure and returns code. */
+int failed(struct jl__failure *failure, uint32_t step, uint32_t op, long code);
+
+/* setup.c */
+int supervisor_setup(void);
+int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t count);
+
+/* client.c */
+void client_readable(void);
+void client_writable(void);
+void client_send(const struct jl__reply *reply, const void *more, size_t len, int fd);
+void client_gone(void);
+
+/* tree.c */
+int template_get(const struct jl__tree *tree, struct jl__failure *failure);
+/* Fills a user namespace with a range of ids of its own (or the caller's id). */
+int kit_ids(struct kit *kit, struct jl__failure *failure);
+int tree_make(struct kit *kit, struct jl__failure *failure);
+
+/* kit.c */
+void kit_init(struct kit *kit);
+void kit_discard(struct kit *kit);
+/* A kit of the wanted shape, from the stock or made now. */
+int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies,
+	     struct jl__failure *failure);
+/* One step towards a full stock; 0 when there is nothing to do. */
+int kit_refill(void);
+/* Removes the cgroups; 0, or -EBUSY while something is in them. */
+int kit_remove_groups(struct kit *kit);
+void kit_forget_template(int template_nr);
+
+/* launch.c */
+void launch_job(const struct jl__request *request, const struct jl__plan *plan,
+		size_t plan_mapped, const int *streams);
+void launch_free(struct launch *launch);
+
+/* child.c: the job before its command runs */
+int child_main(void *launch);
+
+/* job.c */
+struct job *job_new(void);
+void job_status_readable(struct job *job);
+void job_exited(struct job *job);
+void job_oom(struct job *job);
+void job_empty(struct job *job);
+void job_kill(struct job *job, uint32_t why);
+int job_signal(struct job *job, int signal);
+void job_watch(struct job *job, enum watch kind, int fd, uint32_t events);
+void jobs_retry(void);
+void jobs_deadlines(uint64_t now);
+void jobs_deadline_set(struct job *job, uint64_t deadline);
+
+/* work.c */
+int work_make(const struct kit *kit, const struct jl__plan *plan);
+void work_remove(const struct kit *kit);
+
+/* init.c: our program as PID 1 of a job */
+int init_main(char **argv, char **envp);
+
+#endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Roots of jobs. A template is built once per view and stays attached below our own root;
+ * each job gets a detached clone of it, shown as owned by the job's ids. Where the kernel
+ * cannot show a tmpfs with other ids (before 6.3), the root is built anew for each job
+ * and only what comes from the host's disks is shown so.
+ */
+#include "supervisor/supervisor.h"
+
+#include <asm/errno.h>
+#include <linux/fcntl.h>
+#include <linux/kdev_t.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+
+#define AT_RECURSIVE_ 0x8000
+#define MNT_DETACH 2
+#define CLONE_NEWNS_ 0x00020000
+
+/* Folder of a template below our root: "/t0" … */
+static char *template_path(char *buf, int nr)
+{
+	put_number(put_text(buf, "/t"), (uint64_t)nr);
+	return buf;
+}
+
+static const char *op_text(const struct jl__tree *tree, uint32_t offset)
+{
+	return (const char *)tree + offset;
+}
+
+/* ---- the host's side ------------------------------------------------------------------
+ */
+
+static long host_enter(void)
+{
+	long r = jl__sys_setns(sv.host_ns, CLONE_NEWNS_);
+
+	return r < 0 ? r : jl__sys_fchdir(sv.host_root);
+}
+
+static void host_leave(void)
+{
+	/* Cannot fail: we came from there. If it does, later steps fail on missing paths.
+	 */
+	(void)jl__sys_setns(sv.own_ns, CLONE_NEWNS_);
+	(void)jl__sys_chdir("/");
+}
+
+/* Opens a path of the host and checks that it is still what the plan was made from. */
+static long host_open(const struct jl__op *op, const char *path, uint64_t flags)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	struct statx st;
+	long fd, r;
+
+	fd = jl__sys_openat2(sv.host_root, path, &how, sizeof(how));
+	if (fd < 0)
+		return fd;
+	r = jl__sys_statx((int)fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MTIME, &st);
+	if (r == 0 && (st.stx_ino != op->ino ||
+		       ((uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor) != op->dev))
+		r = -ESTALE;
+	if (r == 0 && op->mtime_nsec &&
+	    op->mtime_nsec !=
+		    (uint64_t)st.stx_mtime.tv_sec * 1000000000 + st.stx_mtime.tv_nsec)
+		r = -ESTALE;
+	if (r < 0) {
+		(void)jl__sys_close((int)fd);
+		return r;
+	}
+	return fd;
+}
+
+static long host_clone(const struct jl__op *op, const char *path)
+{
+	long r = host_enter(), fd = -1, tree = -1;
+
+	if (r == 0)
+		r = fd = host_open(op, path, O_PATH);
+	if (fd >= 0) {
+		tree = jl__sys_open_tree((int)fd, "",
+					 AT_EMPTY_PATH | AT_RECURSIVE_ | OPEN_TREE_CLONE |
+						 O_CLOEXEC);
+		(void)jl__sys_close((int)fd);
+		r = tree;
+	}
+	host_leave();
+	return r < 0 ? r : tree;
+}
+
+/* ---- building
+ * -------------------------------------------------------------------------- */
+
+struct build {
+	const struct jl__tree *tree;
+	int dir;	/* root under construction */
+	uint32_t owner; /* of what is made */
+	int userns;	/* ids to show the host's files with; -1: as they are */
+};
+
+static long own(const struct build *b, const char *path)
+{
+	return b->owner ? jl__sys_fchownat(b->dir, path, b->owner, b->owner,
+					   AT_SYMLINK_NOFOLLOW)
+			: 0;
+}
+
+static long make_file(const struct build *b, const struct jl__op *op, const char *path,
+		      const char *content, size_t len)
+{
+	long fd = jl__sys_openat(b->dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				 op->mode);
+	long put = 0;
+
+	if (fd < 0)
+		return fd;
+	while (len && (put = jl__sys_write((int)fd, content, len)) > 0) {
+		content += put;
+		len -= (size_t)put;
+	}
+	(void)jl__sys_close((int)fd);
+	if (put < 0)
+		return put;
+	return own(b, path);
+}
+
+static long copy_file(const struct build *b, const struct jl__op *op, const char *path,
+		      const char *source)
+{
+	static char block[65536];
+	long in, out, got, put = 0;
+
+	in = host_open(op, source, O_RDONLY | O_NONBLOCK);
+	if (in < 0)
+		return in;
+	out = jl__sys_openat(b->dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			     op->mode);
+	if (out < 0) {
+		(void)jl__sys_close((int)in);
+		return out;
+	}
+	while ((got = jl__sys_read((int)in, block, sizeof(block))) > 0) {
+		put = jl__sys_write((int)out, block, (size_t)got);
+		if (put != got) {
+			got = put < 0 ? put : -ENOSPC;
+			break;
+		}
+	}
+	(void)jl__sys_close((int)in);
+	(void)jl__sys_close((int)out);
+	return got < 0 ? got : own(b, path);
+}
+
+static long set_attrs(int dir, const char *path, uint32_t attrs, unsigned int flags)
+{
+	struct mount_attr attr = { .attr_set = attrs };
+
+	return jl__sys_mount_setattr(dir, path, flags, &attr, sizeof(attr));
+}
+
+/* Files of a file system that cannot be shown with other ids stay nobody's: less access.
+ */
+static void show_as_owned(int tree, const char *path, unsigned int flags, int userns)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP,
+				   .userns_fd = (uint64_t)userns };
+
+	if (jl__sys_mount_setattr(tree, path, flags | AT_RECURSIVE_, &attr,
+				  sizeof(attr)) < 0)
+		(void)jl__sys_mount_setattr(tree, path, flags, &attr, sizeof(attr));
+}
+
+static long bind_host(const struct build *b, const struct jl__op *op, const char *path,
+		      const char *source)
+{
+	long tree = host_clone(op, source), r;
+
+	if (tree < 0)
+		return tree;
+	if (b->userns >= 0)
+		show_as_owned((int)tree, "", AT_EMPTY_PATH, b->userns);
+	r = set_attrs((int)tree, "", op->attrs, AT_EMPTY_PATH | AT_RECURSIVE_);
+	if (r == 0)
+		r = jl__sys_move_mount((int)tree, "", b->dir, path,
+				       MOVE_MOUNT_F_EMPTY_PATH);
+	(void)jl__sys_close((int)tree);
+	return r;
+}
+
+/* Mounts by path relative to the working directory, which is the root being built. */
+static long mount_tmpfs(const struct jl__op *op, const char *path)
+{
+	char options[48], *p;
+
+	p = put_text(options, "size=4m,mode=");
+	*p++ = (char)('0' + (op->mode >> 9 & 7));
+	*p++ = (char)('0' + (op->mode >> 6 & 7));
+	*p++ = (char)('0' + (op->mode >> 3 & 7));
+	*p++ = (char)('0' + (op->mode & 7));
+	*p = '\0';
+	/* Read-only and the like come last, when the content is there. */
+	return jl__sys_mount("joblet", path, "tmpfs", MS_NOSUID, options);
+}
+
+static long build_op(struct build *b, const struct jl__op *op)
+{
+	const char *path = op_text(b->tree, op->path), *text = op_text(b->tree, op->text);
+	long r;
+
+	switch (op->type) {
+	case JL__OP_ROOT:
+		return own(b, ".");
+	case JL__OP_DIR:
+		r = jl__sys_mkdirat(b->dir, path, op->mode);
+		/* mkdir is subject to the umask, and the sticky bit wants chmod anyway.
+		 */
+		if (r == 0 && op->mode & ~0755u)
+			r = jl__sys_fchmodat(b->dir, path, op->mode);
+		return r < 0 ? r : own(b, path);
+	case JL__OP_LINK:
+		r = jl__sys_symlinkat(text, b->dir, path);
+		return r < 0 ? r : own(b, path);
+	case JL__OP_FILE:
+		return make_file(b, op, path, text, op->length);
+	case JL__OP_COPY:
+		return copy_file(b, op, path, text);
+	case JL__OP_BIND:
+		return bind_host(b, op, path, text);
+	case JL__OP_TMPFS:
+		r = mount_tmpfs(op, path);
+		return r < 0 ? r : own(b, path);
+	case JL__OP_NODE:
+		r = jl__sys_mknodat(b->dir, path, S_IFCHR | op->mode,
+				    (unsigned int)op->number);
+		if (r == 0)
+			r = jl__sys_fchmodat(b->dir, path, op->mode);
+		return r < 0 ? r : own(b, path);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Builds at an empty folder of ours; on failure what was mounted is gone again. */
+static int build_at(const char *where, const struct jl__tree *tree, uint32_t owner,
+		    int userns, struct jl__failure *failure)
+{
+	struct build b = { .tree = tree, .owner = owner, .userns = userns, .dir = -1 };
+	long r;
+	uint32_t i = 0;
+
+	r = mount_tmpfs(&tree->ops[0], where);
+	if (r < 0)
+		return failed(failure, JL__STEP_TREE, 0, r);
+	b.dir = (int)jl__sys_openat(AT_FDCWD, where, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	r = b.dir < 0 ? b.dir : 0;
+	for (; r == 0 && i < tree->count; i++) {
+		/* Mounting by path needs the folder as working directory; hosts visits
+		 * end at /. */
+		r = jl__sys_fchdir(b.dir);
+		if (r == 0)
+			r = build_op(&b, &tree->ops[i]);
+	}
+	if (r < 0)
+		failed(failure, JL__STEP_TREE, i ? i - 1 : 0, r);
+	/* Now that everything is in place nothing is written any more. */
+	for (i = 0; r == 0 && i < tree->count; i++) {
+		const struct jl__op *op = &tree->ops[i];
+
+		if (op->type != JL__OP_ROOT && op->type != JL__OP_TMPFS)
+			continue;
+		r = set_attrs(b.dir,
+			      op->type == JL__OP_ROOT ? "" : op_text(tree, op->path),
+			      op->attrs, op->type == JL__OP_ROOT ? AT_EMPTY_PATH : 0);
+		if (r < 0)
+			failed(failure, JL__STEP_TREE, i, r);
+	}
+	fd_close(&b.dir);
+	(void)jl__sys_chdir("/");
+	if (r < 0)
+		(void)jl__sys_umount2(where, MNT_DETACH);
+	return (int)r;
+}
+
+/* ---- templates
+ * ----------------------------------------------------------------------------- */
+
+static void template_drop(int nr)
+{
+	char path[16];
+
+	kit_forget_template(nr);
+	(void)jl__sys_umount2(template_path(path, nr), MNT_DETACH);
+	pages_put(sv.templates[nr].tree, sv.templates[nr].mapped);
+	sv.templates[nr] = (struct template){ 0 };
+}
+
+/* Number of the template for these bytes, built when it is new; the oldest makes room. */
+int template_get(const struct jl__tree *tree, struct jl__failure *failure)
+{
+	struct template *t;
+	char path[16];
+	int oldest = 0;
+	long r;
+
+	for (uint32_t i = 0; i < MAX_TEMPLATES; i++) {
+		t = &sv.templates[i];
+		if (t->tree && t->tree->size == tree->size &&
+		    bytes_equal(t->tree, tree, tree->size)) {
+			t->used = ++sv.tick;
+			return (int)i;
+		}
+		if (t->used < sv.templates[oldest].used)
+			oldest = (int)i;
+	}
+	t = &sv.templates[oldest];
+	if (t->tree)
+		template_drop(oldest);
+	t->mapped = tree->size;
+	t->tree = pages_get(t->mapped);
+	if (!t->tree)
+		return failed(failure, JL__STEP_RESOURCES, 0, -ENOMEM);
+	__builtin_memcpy(t->tree, tree, tree->size);
+	t->used = ++sv.tick;
+	if (sv.tmpfs_idmap) {
+		template_path(path, oldest);
+		r = jl__sys_mkdirat(AT_FDCWD, path, 0755);
+		if (r < 0 && r != -EEXIST)
+			failed(failure, JL__STEP_TREE, 0, r);
+		else
+			r = build_at(path, t->tree, 0, -1, failure);
+		if (r < 0) {
+			pages_put(t->tree, t->mapped);
+			*t = (struct template){ 0 };
+			return (int)r;
+		}
+	}
+	return oldest;
+}
+
+static long clone_attached(const char *path)
+{
+	return jl__sys_open_tree(AT_FDCWD, path,
+				 AT_RECURSIVE_ | OPEN_TREE_CLONE | O_CLOEXEC);
+}
+
+/* The root for one job, detached. The kit has its ids. */
+int tree_make(struct kit *kit, struct jl__failure *failure)
+{
+	const struct jl__tree *tree = sv.templates[kit->template_nr].tree;
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+	char path[16];
+	long fd;
+
+	if (!sv.tmpfs_idmap) {
+		if (build_at("/build", tree, kit->base, kit->userns, failure) < 0)
+			return failure->code;
+		fd = clone_attached("/build");
+		(void)jl__sys_umount2("/build", MNT_DETACH);
+		if (fd < 0)
+			return failed(failure, JL__STEP_CLONE_TREE, 0, fd);
+		kit->tree = (int)fd;
+		return 0;
+	}
+	fd = clone_attached(template_path(path, kit->template_nr));
+	if (fd < 0)
+		return failed(failure, JL__STEP_CLONE_TREE, 0, fd);
+	kit->tree = (int)fd;
+	if (!sv.privileged)
+		return 0;
+	attr.userns_fd = (uint64_t)kit->userns;
+	if (jl__sys_mount_setattr(kit->tree, "", AT_EMPTY_PATH | AT_RECURSIVE_, &attr,
+				  sizeof(attr)) == 0)
+		return 0;
+	/* Some file system of the host cannot be shown with other ids; the rest can. */
+	for (uint32_t i = 0; i < tree->count; i++) {
+		const struct jl__op *op = &tree->ops[i];
+
+		if (op->type == JL__OP_ROOT)
+			show_as_owned(kit->tree, "", AT_EMPTY_PATH, kit->userns);
+		else if (op->type == JL__OP_BIND || op->type == JL__OP_TMPFS)
+			show_as_owned(kit->tree, op_text(tree, op->path), 0, kit->userns);
+	}
+	return 0;
+}
