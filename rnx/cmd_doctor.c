@@ -22,6 +22,14 @@ static const char *status_word(int status)
 	}
 }
 
+/* Whether the next line says the same. */
+static bool same_meaning(const jl_probe *probe, uint32_t line)
+{
+	const char *next = jl_probe_meaning(probe, line + 1);
+
+	return next && strcmp(next, jl_probe_meaning(probe, line)) == 0;
+}
+
 int cmd_doctor(const struct options *opts, char **words)
 {
 	jl_probe *probe = NULL;
@@ -50,7 +58,9 @@ int cmd_doctor(const struct options *opts, char **words)
 
 		(void)printf("%-8s %-17s %s\n", status_word(status),
 			     jl_probe_name(probe, i), jl_probe_value(probe, i));
-		print_wrapped(stdout, jl_probe_meaning(probe, i), 27, WIDTH);
+		/* Lines with the same lack share its meaning, below the last of them. */
+		if (!same_meaning(probe, i))
+			print_wrapped(stdout, jl_probe_meaning(probe, i), 27, WIDTH);
 		if (strcmp(jl_probe_name(probe, i), "jobs") == 0 &&
 		    status != JL_PROBE_MISSING)
 			code = EXIT_OK;

@@ -54,10 +54,15 @@ static bool has_others(const struct jl__cg_hierarchy *hierarchy)
 /* Why groups cannot be made with this controller here; NULL when they can. */
 static const char *obstacle(const struct jl__cg_hierarchy *hierarchy)
 {
-	if (may_write(hierarchy->base_fd, ".") < 0)
-		return "This limit cannot be asked for: the caller may not create groups here. " ELSEWHERE;
+	if (hierarchy->version == 1 && may_write(hierarchy->base_fd, ".") < 0)
+		return "This limit cannot be asked for: the controller sits on cgroup v1, where "
+		       "the caller may not create groups. Run as root, or boot with "
+		       "systemd.unified_cgroup_hierarchy=1.";
 	if (hierarchy->version == 1)
 		return NULL;
+	if (may_write(hierarchy->base_fd, ".") < 0)
+		return "This limit cannot be asked for: the caller may not create groups "
+		       "here. " ELSEWHERE;
 	if (may_write(hierarchy->base_fd, "cgroup.procs") < 0)
 		return "This limit cannot be asked for: the caller may not put processes into "
 		       "groups here. " ELSEWHERE;

@@ -146,8 +146,8 @@ int jl__probe_namespaces(jl_probe *probe)
 	}
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		r = jl__trial(user | kinds[i].flag, nothing, NULL);
-		(void)snprintf(meaning, sizeof(meaning), "No job can be started. %s",
-			       user == 0 ? "See ns.user." : "");
+		(void)snprintf(meaning, sizeof(meaning),
+			       "No job can be started, see ns.user.");
 		if (r == -ENOSPC)
 			(void)snprintf(meaning, sizeof(meaning),
 				       "No job can be started: raise the sysctl %s.",
@@ -276,22 +276,31 @@ static int make_userns(void *arg)
 	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
+/* Without user namespaces nothing here can be tried, and the reason is told there. */
+static const char *meaning_of(const jl_probe *probe, int code, const char *meaning)
+{
+	if (code == 0)
+		return NULL;
+	return jl__probe_find(probe, "ns.user") == JL_PROBE_MISSING
+		       ? "No job can be started, see ns.user."
+		       : meaning;
+}
+
 static int add_idmap(jl_probe *probe, const char *name, const char *path, int userns,
 		     int code)
 {
 	struct idmap_trial trial = { .path = path, .userns = userns };
 	int r = code < 0 ? code : jl__trial(CLONE_NEWNS, map_ids, &trial);
+	const char *meaning =
+		path ? "Root cannot start jobs: their files would belong to nobody. The file "
+		       "system of /usr does not support id-mapped mounts (overlay: Linux 5.19, "
+		       "most others: 5.12)."
+		     : "Root cannot start jobs: /tmp and /work would belong to nobody. tmpfs "
+		       "supports id-mapped mounts from Linux 6.3 on.";
 
-	if (r == 0)
-		return jl__probe_add(probe, name, JL_PROBE_OK, NULL, "works");
-	return jl__probe_add(
-		probe, name, JL_PROBE_MISSING,
-		path ? "Root cannot start jobs: their files would belong to nobody. "
-		       "The file system of /usr does not support id-mapped mounts "
-		       "(overlay: Linux 5.19, most others: 5.12)."
-		     : "Root cannot start jobs: /tmp and /work would belong to "
-		       "nobody. tmpfs supports id-mapped mounts from Linux 6.3 on.",
-		"%s", jl__errno_text(r));
+	return jl__probe_add(probe, name, r < 0 ? JL_PROBE_MISSING : JL_PROBE_OK,
+			     meaning_of(probe, r, meaning), "%s",
+			     r < 0 ? jl__errno_text(r) : "works");
 }
 
 int jl__probe_mounts(jl_probe *probe)
@@ -302,20 +311,21 @@ int jl__probe_mounts(jl_probe *probe)
 
 	if (jl__probe_add(
 		    probe, "sys.mount", r < 0 ? JL_PROBE_MISSING : JL_PROBE_OK,
-		    r < 0 ? "No job can be started: its root cannot be built. The kernel "
-			    "is older than 5.12, or the container around this program "
-			    "forbids the calls."
-			  : NULL,
+		    meaning_of(probe, r,
+			       "No job can be started: its root cannot be built. The "
+			       "kernel is older than 5.12, or the container around this "
+			       "program forbids the calls."),
 		    "%s%s%s", r < 0 ? step : "works", r < 0 ? ": " : "",
 		    r < 0 ? jl__errno_text(r) : "") < 0)
 		return -ENOMEM;
 	r = jl__trial(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS, mount_proc, NULL);
 	if (jl__probe_add(
 		    probe, "mount.proc", r < 0 ? JL_PROBE_MISSING : JL_PROBE_OK,
-		    r < 0 ? "No job can be started: it would have no /proc of its own. In "
-			    "a container, parts of its /proc are hidden by mounts; start "
-			    "that container with an unmasked /proc."
-			  : NULL,
+		    meaning_of(
+			    probe, r,
+			    "No job can be started: it would have no /proc of its own. "
+			    "In a container, parts of its /proc are hidden by mounts; "
+			    "start that container with an unmasked /proc."),
 		    "%s", r < 0 ? jl__errno_text(r) : "works") < 0)
 		return -ENOMEM;
 	if (!jl__ctx_privileged()) {
