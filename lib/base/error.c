@@ -56,7 +56,13 @@ int jl__oom(jl_error **err)
 
 const char *jl__errno_text(int code)
 {
-	const char *text = strerrordesc_np(code < 0 ? -code : code);
+	int number = code < 0 ? -code : code;
+#ifdef JL_HAVE_STRERRORDESC_NP
+	const char *text = strerrordesc_np(number);
+#else
+	/* A C library without it, such as musl, returns constant strings here. */
+	const char *text = strerror(number);
+#endif
 
 	return text ? text : "unknown error";
 }
