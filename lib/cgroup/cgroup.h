@@ -24,6 +24,12 @@ enum {
 	JL__CG_PIDS = 1 << 5,
 	JL__CG_FREEZER = 1 << 6, /* v1 only, used where there is no v2 at all */
 	JL__CG_CPUACCT = 1 << 7, /* v1 only, used where there is no v2 at all */
+	/*
+	 * Swap of a group can be limited. Known once a group exists (the kernel's root group
+	 * lacks the file), so it is in the offers of nests and never in those of a tree or of
+	 * compiled writes.
+	 */
+	JL__CG_SWAP = 1 << 8,
 };
 
 #define JL__CG_MAX 8 /* hierarchies in use at the same time */
