@@ -52,21 +52,24 @@ static const char *const names[] = {
 };
 
 /*
- * What lets root install packages, unpack archives and drop to another user inside its own id
- * range, and nothing that opens a kernel interface. doc/seccomp.md says it for each.
+ * What lets root install packages, unpack archives and drop to another user inside its
+ * own id range, and nothing that opens a kernel interface. doc/seccomp.md says it for
+ * each.
  */
 uint64_t jl__caps_job_root(void)
 {
-	return BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) |
-	       BIT(CAP_KILL) | BIT(CAP_SETGID) | BIT(CAP_SETUID);
+	return BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) |
+	       BIT(CAP_FSETID) | BIT(CAP_KILL) | BIT(CAP_SETGID) | BIT(CAP_SETUID);
 }
 
 uint64_t jl__caps_effective(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = { .version =
+							   _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-	/* Pid 0 is the calling thread; this cannot fail then, and no answer means none. */
+	/* Pid 0 is the calling thread; this cannot fail then, and no answer means none.
+	 */
 	if (syscall(SYS_capget, &header, data) < 0)
 		return 0;
 	return (uint64_t)data[1].effective << 32 | data[0].effective;

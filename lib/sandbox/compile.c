@@ -22,12 +22,11 @@ uint32_t jl__rules_arch(const char *family)
 		return SCMP_ARCH_X86_64;
 	if (strcmp(family, "aarch64") == 0)
 		return SCMP_ARCH_AARCH64;
-	if (strcmp(family, "riscv64") == 0)
-		return SCMP_ARCH_RISCV64;
 	return 0;
 }
 
-/* ---- rules to libseccomp --------------------------------------------------------------- */
+/* ---- rules to libseccomp
+ * --------------------------------------------------------------- */
 
 struct target {
 	scmp_filter_ctx ctx;
@@ -43,7 +42,7 @@ static int refuse(const struct target *target, struct scmp_arg_cmp first,
 	enum scmp_compare op;
 
 	if (second->op != JL__RULE_NONE) {
-		op = second->op == JL__RULE_NE ? SCMP_CMP_NE
+		op = second->op == JL__RULE_NE	 ? SCMP_CMP_NE
 		     : second->op == JL__RULE_GE ? SCMP_CMP_GE
 						 : SCMP_CMP_MASKED_EQ;
 		if (op == SCMP_CMP_MASKED_EQ && second->op != JL__RULE_EQ)
@@ -81,9 +80,9 @@ static int refuse_any(const struct target *target, const struct jl__rule_term *t
 
 /*
  * Some bit of the mask is set, but the lower half is not all ones; libseccomp takes one
- * condition per argument. Walk the bits of the mask as a ring: they are neither all clear nor
- * all set exactly if somewhere a set bit is followed by a clear one. That leaves the mask all
- * set and another bit clear.
+ * condition per argument. Walk the bits of the mask as a ring: they are neither all clear
+ * nor all set exactly if somewhere a set bit is followed by a clear one. That leaves the
+ * mask all set and another bit clear.
  */
 static int refuse_any_set(const struct target *target, const struct jl__rule_term *term)
 {
@@ -110,19 +109,21 @@ static int add_rule(const struct target *target, const struct jl__rule *rule)
 
 	switch (term->op) {
 	case JL__RULE_NONE:
-		return seccomp_rule_add_array(target->ctx, target->action, target->number, 0,
-					      NULL);
+		return seccomp_rule_add_array(target->ctx, target->action, target->number,
+					      0, NULL);
 	case JL__RULE_EQ:
 		return refuse_masked(target, term, term->mask ? term->mask : UINT64_MAX,
 				     term->value);
 	case JL__RULE_NE:
-		return refuse(target,
-			      (struct scmp_arg_cmp){ term->arg, SCMP_CMP_NE, term->value, 0 },
-			      term + 1);
+		return refuse(
+			target,
+			(struct scmp_arg_cmp){ term->arg, SCMP_CMP_NE, term->value, 0 },
+			term + 1);
 	case JL__RULE_GE:
-		return refuse(target,
-			      (struct scmp_arg_cmp){ term->arg, SCMP_CMP_GE, term->value, 0 },
-			      term + 1);
+		return refuse(
+			target,
+			(struct scmp_arg_cmp){ term->arg, SCMP_CMP_GE, term->value, 0 },
+			term + 1);
 	case JL__RULE_RANGE:
 		for (uint64_t value = term->value; value <= term->last && r == 0; value++)
 			r = refuse_masked(target, term, UINT64_MAX, value);
@@ -183,12 +184,14 @@ static int add_rules(scmp_filter_ctx ctx, uint32_t arch, int level,
 	return 0;
 }
 
-/* ---- the program ----------------------------------------------------------------------- */
+/* ---- the program
+ * ----------------------------------------------------------------------- */
 
 /*
- * What comes before libseccomp's program because 2.5.4 cannot express it: numbers beyond the
- * last one known, which include x32, and calls it has no name for. -1 goes through: it is
- * what a debugger sets to skip a call, and an errno would replace the result it chose.
+ * What comes before libseccomp's program because 2.5.4 cannot express it: numbers beyond
+ * the last one known, which include x32, and calls it has no name for. -1 goes through:
+ * it is what a debugger sets to skip a call, and an errno would replace the result it
+ * chose.
  */
 static size_t write_head(struct sock_filter *out, uint32_t arch, int level)
 {
@@ -209,8 +212,8 @@ static size_t write_head(struct sock_filter *out, uint32_t arch, int level)
 
 		if (rule->level > level || !is_unknown(rule))
 			continue;
-		out[count++] = (struct sock_filter)BPF_JUMP(
-			BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)rule->number, 0, 1);
+		out[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							    (uint32_t)rule->number, 0, 1);
 		out[count++] = (struct sock_filter)BPF_STMT(
 			BPF_RET | BPF_K, SECCOMP_RET_ERRNO | rule->error);
 	}
@@ -272,7 +275,8 @@ int jl__rules_compile(uint32_t arch, int level, struct sock_filter **ret_insns,
 			r = seccomp_arch_add(ctx, arch);
 	}
 	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+				     SCMP_ACT_ERRNO(ENOSYS));
 	/* 2 is the binary tree; without it each call would walk the whole list. */
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);

@@ -5,11 +5,11 @@
 
 #include <joblet/job.h>
 
-/* Flags of clone(2) that make a namespace. CLONE_NEWTIME is not one: its bit is part of the
- * exit signal there, only unshare and clone3 know it. */
+/* Flags of clone(2) that make a namespace. CLONE_NEWTIME is not one: its bit is part of
+ * the exit signal there, only unshare and clone3 know it. */
 #define NEW_NAMESPACES UINT64_C(0x7e020000)
-/* All that unshare(2) may be asked for: CLONE_FS, CLONE_FILES and CLONE_SYSVSEM. Everything
- * else is refused, also flags of later kernels that imply a namespace. */
+/* All that unshare(2) may be asked for: CLONE_FS, CLONE_FILES and CLONE_SYSVSEM.
+ * Everything else is refused, also flags of later kernels that imply a namespace. */
 #define UNSHARE_OTHERS UINT64_C(0xfffbf9ff)
 /* PER_LINUX32, UNAME26 and ADDR_NO_RANDOMIZE change what the caller itself sees. */
 #define PERSONALITY_OTHERS UINT64_C(0xfff9fff7)
@@ -17,26 +17,50 @@
 #define LOWER_HALF UINT64_C(0xffffffff)
 
 #define ALWAYS(call_, level_, error_, why_) NUMBERED(call_, -1, level_, error_, why_)
-#define NUMBERED(call_, number_, level_, error_, why_)                            \
-	{                                                                         \
+#define NUMBERED(call_, number_, level_, error_, why_)                              \
+	{                                                                           \
 		.call = (call_), .number = (number_), .level = JL_SECCOMP_##level_, \
-		.error = (error_), .why = (why_)                                  \
+		.error = (error_), .why = (why_)                                    \
 	}
-#define WHEN(call_, level_, error_, why_, ...)                          \
-	{                                                               \
+#define WHEN(call_, level_, error_, why_, ...)                               \
+	{                                                                    \
 		.call = (call_), .number = -1, .level = JL_SECCOMP_##level_, \
-		.error = (error_), .term = { __VA_ARGS__ }, .why = (why_) \
+		.error = (error_), .term = { __VA_ARGS__ }, .why = (why_)    \
 	}
 
 /* The kernel reads an int: whoever compares all 64 bits can be lied to. */
-#define INT_IS(arg_, value_)          { JL__RULE_EQ, (arg_), LOWER_HALF, (value_), 0 }
-#define MASKED_IS(arg_, mask_, value_) { JL__RULE_EQ, (arg_), (mask_), (value_), 0 }
-#define IS(arg_, value_)              { JL__RULE_EQ, (arg_), 0, (value_), 0 }
-#define IS_NOT(arg_, value_)          { JL__RULE_NE, (arg_), 0, (value_), 0 }
-#define FROM(arg_, value_)            { JL__RULE_GE, (arg_), 0, (value_), 0 }
-#define BETWEEN(arg_, value_, last_)  { JL__RULE_RANGE, (arg_), 0, (value_), (last_) }
-#define ANY_OF(arg_, mask_)           { JL__RULE_ANY, (arg_), (mask_), 0, 0 }
-#define ANY_SET(arg_, mask_)          { JL__RULE_ANY_SET, (arg_), (mask_), 0, 0 }
+#define INT_IS(arg_, value_)                                 \
+	{                                                    \
+		JL__RULE_EQ, (arg_), LOWER_HALF, (value_), 0 \
+	}
+#define MASKED_IS(arg_, mask_, value_)                    \
+	{                                                 \
+		JL__RULE_EQ, (arg_), (mask_), (value_), 0 \
+	}
+#define IS(arg_, value_)                            \
+	{                                           \
+		JL__RULE_EQ, (arg_), 0, (value_), 0 \
+	}
+#define IS_NOT(arg_, value_)                        \
+	{                                           \
+		JL__RULE_NE, (arg_), 0, (value_), 0 \
+	}
+#define FROM(arg_, value_)                          \
+	{                                           \
+		JL__RULE_GE, (arg_), 0, (value_), 0 \
+	}
+#define BETWEEN(arg_, value_, last_)                         \
+	{                                                    \
+		JL__RULE_RANGE, (arg_), 0, (value_), (last_) \
+	}
+#define ANY_OF(arg_, mask_)                         \
+	{                                           \
+		JL__RULE_ANY, (arg_), (mask_), 0, 0 \
+	}
+#define ANY_SET(arg_, mask_)                            \
+	{                                               \
+		JL__RULE_ANY_SET, (arg_), (mask_), 0, 0 \
+	}
 
 /*
  * Two rows of one call may hold at once only if it does not matter which error is given.
@@ -117,8 +141,7 @@ const struct jl__rule jl__rules[] = {
 	/* terminals */
 	WHEN("ioctl", DEFAULT, EPERM, "TIOCSTI types for the user, CVE-2017-5226",
 	     INT_IS(1, 0x5412)),
-	WHEN("ioctl", DEFAULT, EPERM, "TIOCLINUX pastes for the user",
-	     INT_IS(1, 0x541c)),
+	WHEN("ioctl", DEFAULT, EPERM, "TIOCLINUX pastes for the user", INT_IS(1, 0x541c)),
 	WHEN("ioctl", DEFAULT, EPERM, "TIOCSETD loads line disciplines",
 	     INT_IS(1, 0x5423)),
 

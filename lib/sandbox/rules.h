@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the system call filter refuses, as data, and its translation to BPF. Owns the table
- * that doc/seccomp.md prints. Part of the build and of the tests only: the library carries
- * the finished programs (doc/adr/0001-seccomp-at-build-time.md).
+ * What the system call filter refuses, as data, and its translation to BPF. Owns the
+ * table that doc/seccomp.md prints. Part of the build and of the tests only: the library
+ * carries the finished programs (doc/adr/0001-seccomp-at-build-time.md).
  */
 #ifndef JL_SANDBOX_RULES_H
 #define JL_SANDBOX_RULES_H
@@ -13,13 +13,13 @@
 
 /* Conditions on one argument. Arguments are 64 bits wide unless a mask says otherwise. */
 enum jl__rule_op {
-	JL__RULE_NONE,	    /* no condition */
-	JL__RULE_EQ,	    /* (arg & mask) == value; a mask of 0 stands for all bits */
-	JL__RULE_NE,	    /* arg != value */
-	JL__RULE_GE,	    /* arg >= value */
-	JL__RULE_RANGE,	    /* value <= arg <= last */
-	JL__RULE_ANY,	    /* (arg & mask) != 0 */
-	JL__RULE_ANY_SET,   /* lower half: as ANY, but all ones is a question, not a value */
+	JL__RULE_NONE,	  /* no condition */
+	JL__RULE_EQ,	  /* (arg & mask) == value; a mask of 0 stands for all bits */
+	JL__RULE_NE,	  /* arg != value */
+	JL__RULE_GE,	  /* arg >= value */
+	JL__RULE_RANGE,	  /* value <= arg <= last */
+	JL__RULE_ANY,	  /* (arg & mask) != 0 */
+	JL__RULE_ANY_SET, /* lower half: as ANY, but not all ones */
 };
 
 struct jl__rule_term {
@@ -43,12 +43,12 @@ extern const struct jl__rule jl__rules[];
 extern const size_t jl__rules_count;
 
 /*
- * Calls with a higher number did not exist when the table was written, so nobody has judged
- * them: they do not exist for jobs either.
+ * Calls with a higher number did not exist when the table was written, so nobody has
+ * judged them: they do not exist for jobs either.
  */
 #define JL__RULES_LAST_CALL 469U
 
-/* libseccomp's token for a CPU family ("x86_64", "aarch64", "riscv64"); 0 when unsupported. */
+/* libseccomp's token for a CPU family ("x86_64", "aarch64"); 0 when unsupported. */
 uint32_t jl__rules_arch(const char *family);
 
 /*

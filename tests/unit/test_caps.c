@@ -15,8 +15,8 @@
 
 START_TEST(job_root_has_file_and_identity_capabilities_only)
 {
-	static const char *const kept[] = { "chown",  "dac_override", "fowner", "fsetid",
-					    "kill",   "setgid",	      "setuid" };
+	static const char *const kept[] = { "chown", "dac_override", "fowner", "fsetid",
+					    "kill",  "setgid",	     "setuid" };
 	uint64_t mask = jl__caps_job_root();
 	unsigned int found = 0;
 
@@ -73,7 +73,8 @@ END_TEST
 
 START_TEST(effective_follows_the_thread)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = { .version =
+							   _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 	uint64_t high = UINT64_C(1) << CAP_BPF;
 	uint64_t all = jl__caps_effective();
@@ -82,7 +83,8 @@ START_TEST(effective_follows_the_thread)
 	data[0].effective &= ~(1U << CAP_CHOWN);
 	data[1].effective &= ~(1U << (CAP_BPF - 32));
 	ck_assert_int_eq(syscall(SYS_capset, &header, data), 0);
-	ck_assert_uint_eq(jl__caps_effective(), all & ~(UINT64_C(1) << CAP_CHOWN) & ~high);
+	ck_assert_uint_eq(jl__caps_effective(),
+			  all & ~(UINT64_C(1) << CAP_CHOWN) & ~high);
 	data[0].effective = 0;
 	data[1].effective = 0;
 	ck_assert_int_eq(syscall(SYS_capset, &header, data), 0);
@@ -99,7 +101,8 @@ START_TEST(limits_have_names_without_gaps)
 	for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
 		ck_assert_ptr_nonnull(jl__rlimit_name(resource));
 		for (int other = 0; other < resource; other++)
-			ck_assert_str_ne(jl__rlimit_name(resource), jl__rlimit_name(other));
+			ck_assert_str_ne(jl__rlimit_name(resource),
+					 jl__rlimit_name(other));
 	}
 	ck_assert_str_eq(jl__rlimit_name(RLIMIT_NOFILE), "nofile");
 	ck_assert_str_eq(jl__rlimit_name(RLIMIT_CPU), "cpu");
