@@ -46,13 +46,15 @@ void jl__cg_why(struct jl__buf *why, const char *format, ...)
 int jl__cg_effective(int dir, const char *what, char *text, size_t size)
 {
 	/* v1; v2; v1 before it had effective values. */
-	static const char *const forms[] = { "cpuset.effective_%s", "cpuset.%s.effective",
-					     "cpuset.%s" };
+	static const char *const forms[][2] = { { "cpuset.effective_", "" },
+						{ "cpuset.", ".effective" },
+						{ "cpuset.", "" } };
 	char file[64];
 	int r = -ENOENT;
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]) && r <= 0; i++) {
-		(void)snprintf(file, sizeof(file), forms[i], what);
+		(void)snprintf(file, sizeof(file), "%s%s%s", forms[i][0], what,
+			       forms[i][1]);
 		r = jl__cg_read(dir, file, text, size);
 	}
 	return r == 0 ? -ENODATA : r;
