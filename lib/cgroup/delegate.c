@@ -46,15 +46,17 @@ void jl__cg_why(struct jl__buf *why, const char *format, ...)
 int jl__cg_effective(int dir, const char *what, char *text, size_t size)
 {
 	/* v1; v2; v1 before it had effective values. */
-	static const char *const forms[][2] = { { "cpuset.effective_", "" },
-						{ "cpuset.", ".effective" },
-						{ "cpuset.", "" } };
+	static const char *const around[][2] = {
+		{ "cpuset.effective_", "" },
+		{ "cpuset.", ".effective" },
+		{ "cpuset.", "" },
+	};
 	char file[64];
 	int r = -ENOENT;
 
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]) && r <= 0; i++) {
-		(void)snprintf(file, sizeof(file), "%s%s%s", forms[i][0], what,
-			       forms[i][1]);
+	for (size_t i = 0; i < sizeof(around) / sizeof(around[0]) && r <= 0; i++) {
+		(void)snprintf(file, sizeof(file), "%s%s%s", around[i][0], what,
+			       around[i][1]);
 		r = jl__cg_read(dir, file, text, size);
 	}
 	return r == 0 ? -ENODATA : r;
