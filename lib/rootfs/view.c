@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -290,9 +291,7 @@ static void add_etc(struct jl__ops *ops, const struct jl__view *view)
 	if (view->host_network && look("/etc/resolv.conf", &st, 0) &&
 	    S_ISREG(st.stx_mode)) {
 		char real[4096];
-		ssize_t len = readlink("/etc/resolv.conf", real, sizeof(real));
 
-		(void)len;
 		if (realpath("/etc/resolv.conf", real)) {
 			op = jl__ops_add(ops, JL__OP_COPY, "etc/resolv.conf", real);
 			op->mode = 0644;
