@@ -7,18 +7,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-void say(const char *format, ...)
-{
-	va_list args;
-
-	/* Nothing can be done about a stderr that cannot be written. */
-	(void)fputs("rnx: ", stderr);
-	va_start(args, format);
-	(void)vfprintf(stderr, format, args);
-	va_end(args);
-	(void)fputc('\n', stderr);
-}
-
 /* Bytes of the valid, printable UTF-8 character at text; 0 when there is none. */
 static size_t printable(const unsigned char *text)
 {
@@ -55,12 +43,16 @@ static size_t printable(const unsigned char *text)
 	return len;
 }
 
-const char *shown(char buf[SHOWN_MAX], const char *value)
+/*
+ * Copies text with what is not printable as \xNN, up to max bytes of it; buf has room for
+ * four times as many. Returns whether it was all.
+ */
+static bool escape(char *buf, const char *text, size_t max)
 {
-	const unsigned char *p = (const unsigned char *)value;
+	const unsigned char *p = (const unsigned char *)text;
 	size_t taken = 0, out = 0;
 
-	while (p[taken] && taken < 60) {
+	while (p[taken] && taken < max) {
 		size_t len = printable(p + taken);
 
 		if (len > 0) {
@@ -72,10 +64,28 @@ const char *shown(char buf[SHOWN_MAX], const char *value)
 			taken++;
 		}
 	}
-	if (p[taken])
-		memcpy(buf + out, "...", 4);
-	else
-		buf[out] = 0;
+	buf[out] = 0;
+	return !p[taken];
+}
+
+/* What was said may hold pieces of what was given: it stays on its line. */
+void say(const char *format, ...)
+{
+	char text[2048], line[4 * sizeof(text)];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	(void)escape(line, text, sizeof(text));
+	/* Nothing can be done about a stderr that cannot be written. */
+	(void)fprintf(stderr, "rnx: %s\n", line);
+}
+
+const char *shown(char buf[SHOWN_MAX], const char *value)
+{
+	if (!escape(buf, value, 60))
+		memcpy(buf + strlen(buf), "...", 4);
 	return buf;
 }
 

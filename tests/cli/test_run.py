@@ -1,0 +1,429 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Jobs through the command line: what the first page of the manual promises."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+
+from cli import MUST_RUN, RNX, Skip, main, need, rnx, same, start, test
+
+ROOT = os.geteuid() == 0
+
+
+def limits(*names):
+    """Skips where a limit cannot be enforced for this caller."""
+    report = rnx("doctor").stdout.decode().splitlines()
+    for line in report:
+        words = line.split(None, 2)
+        if words[1:2] and words[1] in names and words[0] == "missing":
+            raise Skip(f"{words[1]} is not there: {words[2]}")
+
+
+def output(*args, **more):
+    """Standard output of a job that ends well."""
+    result = rnx("run", *args, **more)
+    same((result.returncode, result.stderr), (0, b""), "exit code and stderr")
+    return result.stdout.decode()
+
+
+def bash(script, *flags):
+    """Standard output of a bash script as PID 1."""
+    need("bash")
+    return output(*flags, "bash", "-c", script)
+
+
+def processes(text):
+    """Rows of ps aux without its headline: user, pid, command."""
+    rows = [line.split(None, 10) for line in text.splitlines()[1:]]
+    return [(row[0], int(row[1]), row[10]) for row in rows]
+
+
+# ---- processes: what a job sees of them ---------------------------------------------------
+
+
+@test
+def ps_shows_one_process_and_it_is_pid_1_of_root():
+    need("ps")
+    same(processes(output("ps", "aux")), [("root", 1, "ps aux")])
+
+
+@test
+def children_are_2_3_and_4():
+    need("ps")
+    # Behind "; :" bash has something left to do and does not become ps itself.
+    rows = processes(bash("sleep 30 & sleep 40 & ps aux; :"))
+    same([row[1] for row in rows], [1, 2, 3, 4])
+    same([row[2] for row in rows[1:]], ["sleep 30", "sleep 40", "ps aux"])
+    same({row[0] for row in rows}, {"root"})
+
+
+@test
+def the_issue_s_own_line_shows_pids_in_a_row():
+    need("ps")
+    rows = processes(bash("sleep 30 & sleep 40 & ps aux"))
+    same([row[1] for row in rows], list(range(1, len(rows) + 1)))
+    same(sorted(row[2] for row in rows if row[2].startswith("sleep")), ["sleep 30", "sleep 40"])
+
+
+@test
+def parents_are_told():
+    need("ps")
+    rows = bash("sleep 30 & sh -c 'ps -e -o pid=,ppid=; :'; :").split("\n")
+    same([row.split() for row in rows if row],
+         [["1", "0"], ["2", "1"], ["3", "1"], ["4", "3"]])
+
+
+@test
+def wait_and_exit_codes_of_children():
+    same(bash("(exit 3) & a=$!; (exit 4) & b=$!; wait $a; echo $?; wait $b; echo $?"), "3\n4\n")
+
+
+@test
+def job_control_words_work():
+    text = bash("sleep 30 & sleep 40 & jobs; kill %1; wait %1; echo $?; kill $!; wait; echo end")
+    assert re.search(r"\[1\].*sleep 30", text) and re.search(r"\[2\].*sleep 40", text), text
+    same(text.splitlines()[-2:], ["143", "end"])
+
+
+@test
+def background_subshells_are_processes_of_their_own():
+    same(bash("(echo $BASHPID; sleep 0.1; echo b) & (echo a); wait; echo c").split(),
+         ["2", "a", "b", "c"])
+
+
+@test
+def traps_work_in_pid_1():
+    same(bash("trap 'echo got it' USR1; kill -USR1 $$; echo $$"), "got it\n1\n")
+    same(bash("trap 'echo bye' EXIT; echo hello"), "hello\nbye\n")
+
+
+@test
+def a_background_child_ends_with_pid_1():
+    began = time.monotonic()
+    same(bash("sleep 60 & echo started"), "started\n")
+    assert time.monotonic() - began < 20
+
+
+@test
+def nothing_outside_can_be_signalled():
+    host = str(os.getpid())
+    same(bash(f"kill -0 {host} 2>/dev/null || echo none"), "none\n")
+    same(bash("kill -9 -1; echo alone"), "alone\n")
+
+
+@test
+def signals_start_as_by_default():
+    text = output("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
+    same(re.findall(r"Sig(\w+):\s+(\w+)", text), [("Blk", "0" * 16), ("Ign", "0" * 16)])
+
+
+@test
+def no_descriptor_of_the_caller_is_left():
+    with open("/etc/hostname", "rb") as file:
+        same(output("ls", "/proc/self/fd", pass_fds=(file.fileno(),)).split(),
+             ["0", "1", "2", "3"])
+
+
+@test
+def init_is_pid_1_and_the_command_is_2():
+    same(bash("echo $$ $PPID", "--init"), "2 1\n")
+    result = rnx("run", "--init", "bash", "-c", "kill -9 $$")
+    same(result.returncode, 137)
+
+
+# ---- exit codes ---------------------------------------------------------------------------
+
+
+@test
+def the_exit_code_is_the_job_s():
+    for code in (0, 1, 2, 42, 126, 127, 255):
+        result = rnx("run", "sh", "-c", f"exit {code}")
+        same((result.returncode, result.stdout, result.stderr), (code, b"", b""))
+
+
+@test
+def job_run_is_the_same():
+    result = rnx("job", "run", "sh", "-c", "echo out; echo err >&2; exit 7")
+    same((result.returncode, result.stdout, result.stderr), (7, b"out\n", b"err\n"))
+
+
+@test
+def a_command_that_is_not_there_is_127():
+    for name in ("no-such-program", "/no/such/program", "./nothing"):
+        result = rnx("run", name)
+        same(result.returncode, 127, name)
+        text = result.stderr.decode()
+        assert text.startswith("rnx: ") and name in text, text
+
+
+@test
+def an_image_is_not_a_command():
+    result = rnx("run", "postgres:14")
+    same(result.returncode, 127)
+    assert b"there are no images" in result.stderr, result.stderr
+
+
+@test
+def a_command_that_cannot_be_executed_is_126():
+    for name in ("/etc/passwd", "/usr"):
+        result = rnx("run", name)
+        same(result.returncode, 126, f"{name}: {result.stderr!r}")
+        assert name in result.stderr.decode(), result.stderr
+
+
+@test
+def a_missing_working_directory_is_1_and_named():
+    result = rnx("run", "--work-dir=/no/such/folder", "true")
+    same(result.returncode, 1)
+    assert b"/no/such/folder" in result.stderr, result.stderr
+
+
+# ---- streams ------------------------------------------------------------------------------
+
+
+@test
+def stdin_passes_through():
+    data = os.urandom(1 << 20)
+    result = rnx("run", "cat", stdin=data)
+    same((result.returncode, result.stderr), (0, b""))
+    assert result.stdout == data, f"{len(result.stdout)} bytes"
+
+
+@test
+def closed_streams_stay_closed():
+    result = subprocess.run(["sh", "-c", f"'{RNX}' run sh -c 'read x; echo $?' <&-"],
+                            capture_output=True, timeout=60, check=False)
+    assert result.stdout.strip() not in (b"", b"0"), result
+    result = subprocess.run(["sh", "-c", f"'{RNX}' run sh -c 'echo x || exit 9' >&-"],
+                            capture_output=True, timeout=60, check=False)
+    same((result.returncode, result.stdout), (9, b""))
+
+
+@test
+def a_folder_as_stdin_is_refused():
+    fd = os.open("/", os.O_RDONLY)
+    try:
+        result = rnx("run", "true", stdin=fd)
+    finally:
+        os.close(fd)
+    same(result.returncode, 1)
+    assert b"standard input" in result.stderr, result.stderr
+
+
+@test
+def a_reader_that_goes_away_ends_the_job():
+    result = subprocess.run(["bash", "-c", f"set -o pipefail; '{RNX}' run yes | head -1"],
+                            capture_output=True, timeout=60, check=False)
+    same((result.returncode, result.stdout), (141, b"y\n"))
+
+
+@test
+def a_terminal_gets_a_header_and_quiet_takes_it_away():
+    for flags, wanted in (((), rb"joblet: job [0-9a-f]{8} started\r\n"), (("-q",), b"")):
+        ours, theirs = pty.openpty()
+        try:
+            result = rnx("run", *flags, "echo", "hello", stderr=theirs)
+            os.set_blocking(ours, False)
+            try:
+                text = os.read(ours, 1000)
+            except BlockingIOError:
+                text = b""
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        same((result.returncode, result.stdout), (0, b"hello\n"))
+        assert re.fullmatch(wanted, text), text
+
+
+# ---- flags --------------------------------------------------------------------------------
+
+
+@test
+def what_stands_behind_the_command_is_its_own():
+    same(output("echo", "-h", "--max-cpu=x", "--", "-v"), "-h --max-cpu=x -- -v\n")
+    same(output("--", "echo", "-h"), "-h\n")
+    same(output("printf", "%s|", "", "a b", ""), "|a b||")
+
+
+@test
+def the_environment_is_clean_and_ours_is_added():
+    env = dict(os.environ, JOBLET_TEST_SECRET_OF_CALLER="1")
+    text = output("-e", "A=x=y", "--env", "B=", "-s", "C=z", "env", env=env)
+    lines = text.splitlines()
+    assert "A=x=y" in lines and "B=" in lines and "C=z" in lines, text
+    assert "JOBLET_TEST_SECRET_OF_CALLER" not in text
+    names = {line.split("=")[0] for line in lines}
+    for name in ("PATH", "HOME", "USER", "LANG", "JOB_ID"):
+        assert name in names, f"{name} in {names}"
+
+
+@test
+def a_risky_name_is_warned_about():
+    result = rnx("run", "--env", "PATH=/usr/bin:/bin", "true")
+    same(result.returncode, 0)
+    assert result.stderr.startswith(b"rnx: --env=PATH: ") and result.stderr.count(b"\n") == 1
+    result = rnx("run", "-q", "--env", "LC_ALL=C", "true")
+    same(result.stderr, b"")
+
+
+@test
+def surroundings_are_as_asked():
+    same(output("--hostname=box", "cat", "/proc/sys/kernel/hostname"), "box\n")
+    same(output("--work-dir=/tmp", "pwd"), "/tmp\n")
+    same(output("pwd"), "/work\n")
+    same(output("--name=my-job", "sh", "-c", "echo $JOB_NAME"), "my-job\n")
+
+
+@test
+def users_inside():
+    same(output("id", "-u"), "0\n")
+    if not ROOT:
+        raise Skip("other users need root")
+    same(output("--user=nobody", "sh", "-c", "id -u; id -g"), "65534\n65534\n")
+    same(output("--user=12:34", "sh", "-c", "id -u; id -g"), "12\n34\n")
+
+
+@test
+def network_none_is_loopback_only():
+    same(output("ls", "/sys/class/net").split() if os.path.isdir("/sys/class/net") and
+         rnx("run", "test", "-d", "/sys/class/net").returncode == 0 else ["lo"], ["lo"])
+    rows = output("cat", "/proc/net/dev").splitlines()[2:]
+    same([row.split(":")[0].strip() for row in rows], ["lo"])
+
+
+@test
+def explain_starts_nothing_and_masks_secrets():
+    text = output("--explain", "-s", "KEY=hunter2", "-e", "OPEN=seen", "--work-dir=/tmp", "false")
+    assert "hunter2" not in text and "***" in text and "seen" in text, text
+    assert "false" in text, text
+
+
+@test
+def time_limit():
+    began = time.monotonic()
+    result = rnx("--timeout=500ms", "run", "sleep", "60")
+    same((result.returncode, result.stderr),
+         (137, b"rnx: job stopped after its time limit of 500ms\n"))
+    assert 0.4 < time.monotonic() - began < 20
+
+
+@test
+def memory_limit():
+    limits("cgroup.memory")
+    result = rnx("run", "--max-memory=64", "tail", "/dev/zero")
+    same(result.returncode, 137, result.stderr)
+    text = result.stderr.decode()
+    assert re.fullmatch(r"rnx: job ran out of memory: limit 64 MiB \(peak .*\)\n", text), text
+
+
+@test
+def limits_before_and_behind_the_verb():
+    limits("cgroup.cpuset", "cgroup.cpu", "cgroup.pids")
+    same(output("--cpu-cores=0", "nproc"), "1\n")
+    result = rnx("--cpu-cores", "0", "--max-cpu", "50", "run", "--max-pids", "50", "nproc")
+    same((result.returncode, result.stdout, result.stderr), (0, b"1\n", b""))
+
+
+@test
+def a_fork_bomb_stays_within_its_limit():
+    limits("cgroup.pids")
+    text = bash("for i in {1..40}; do sleep 20 & done 2>/dev/null; jobs -p | wc -l",
+                "--max-pids=20")
+    assert int(text) <= 20, text
+
+
+# ---- signals ------------------------------------------------------------------------------
+
+
+def ready(job):
+    """Waits for the first line of a job."""
+    same(job.stdout.readline(), b"ready\n")
+
+
+@test
+def signals_reach_a_job_that_handles_them():
+    need("bash")
+    for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "WINCH", "CONT"):
+        job = start("run", "bash", "-c",
+                    f"trap 'echo got; exit 33' {name}; echo ready; while :; do sleep 0.05; done")
+        ready(job)
+        job.send_signal(getattr(signal, f"SIG{name}"))
+        out, err = job.communicate(timeout=30)
+        same((job.returncode, out, err), (33, b"got\n", b""), name)
+
+
+@test
+def signals_end_a_job_that_does_not():
+    for name in ("INT", "TERM", "HUP", "QUIT", "USR1"):
+        number = getattr(signal, f"SIG{name}")
+        job = start("run", "sh", "-c", "echo ready; exec sleep 60")
+        ready(job)
+        job.send_signal(number)
+        out, err = job.communicate(timeout=30)
+        same((job.returncode, out, err), (128 + number, b"", b""), name)
+
+
+@test
+def the_third_interrupt_kills():
+    job = start("run", "bash", "-c", "trap 'echo no' INT; echo ready; while :; do sleep 0.05; done")
+    ready(job)
+    for _ in range(2):
+        job.send_signal(signal.SIGINT)
+        same(job.stdout.readline(), b"no\n")
+    job.send_signal(signal.SIGINT)
+    _, err = job.communicate(timeout=30)
+    same((job.returncode, err), (137, b"rnx: job killed\n"))
+
+
+@test
+def an_ignored_hangup_stays_ignored():
+    job = start("run", "sh", "-c", "echo ready; exec sleep 60",
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    ready(job)
+    job.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    same(job.poll(), None, "still running")
+    job.send_signal(signal.SIGTERM)
+    job.communicate(timeout=30)
+    same(job.returncode, 143)
+
+
+@test
+def a_killed_rnx_takes_its_job_along():
+    mark = f"6{os.getpid()}"
+    job = start("run", "sh", "-c", f"echo ready; exec sleep {mark}")
+    ready(job)
+    job.kill()
+    job.wait(timeout=30)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if not running(mark):
+            break
+        time.sleep(0.05)
+    job.stdout.close()
+    job.stderr.close()
+    same(running(mark), [], "left behind")
+
+
+def running(mark):
+    """Command lines on this machine with such a sleep."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if words[:2] == [b"sleep", mark.encode()]:
+            found.append(words)
+    return found
+
+
+if rnx("doctor").returncode != 0 and not MUST_RUN:
+    print("1..0 # SKIP no job can be run here: see rnx doctor")
+else:
+    main()
