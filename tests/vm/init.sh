@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: MIT
+# shellcheck shell=dash
 # PID 1 of the virtual machine, twice: first in the initramfs, where it loads what is
 # needed to reach the disk and leaves for it (pivot_root does not work on the
 # initramfs), then on the disk, where it runs /run/vm/job, made by run.py for this
@@ -43,7 +44,10 @@ mount_all() {
 	$bb mkdir -p /dev/pts /dev/shm /run/lock
 	$bb mount -t devpts -o gid=5,mode=620,ptmxmode=000,nosuid,noexec devpts /dev/pts
 	$bb mount -t tmpfs -o nosuid,nodev shm /dev/shm
-	$bb mount -t tmpfs -o mode=1777,nosuid,nodev tmp /tmp
+	# A tree that was built below /tmp is there on the disk and must stay in sight.
+	if [ -z "$($bb ls -A /tmp)" ]; then
+		$bb mount -t tmpfs -o mode=1777,nosuid,nodev tmp /tmp
+	fi
 	$bb mount -t cgroup2 -o nosuid,nodev,noexec,nsdelegate,memory_recursiveprot \
 		cgroup2 /sys/fs/cgroup
 	$bb mount --make-rshared /

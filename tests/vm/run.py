@@ -144,9 +144,8 @@ def job_text(tests, mode, must_run):
     """The shell text that runs the tests in the guest."""
     lines = [
         "echo '@@vm: note Linux '$(uname -r)', up '$(cut -d' ' -f1 /proc/uptime)' s' >&3",
-        "n=0",
-        "enter() { :; }",
     ]
+    enter = []
     if mode == "delegated":
         # As under a service manager: controllers are enabled above, the test sits in
         # a cgroup of its own with nobody else in it.
@@ -159,27 +158,30 @@ def job_text(tests, mode, must_run):
             "for c in $(cat $cg/deleg/cgroup.controllers); do",
             "  echo +$c >$cg/deleg/cgroup.subtree_control",
             "done",
-            "enter() { mkdir $cg/deleg/t$n && echo 0 >$cg/deleg/t$n/cgroup.procs; }",
         ]
+        # Last before the program: timeout and the like would be company.
+        enter = ["/bin/sh", "-c",
+                 'mkdir "$0" && echo 0 >"$0/cgroup.procs" && exec "$@"']
     common = {
+        "JOBLET_VM_TIME": str(int(time.time())),
         "JOBLET_TEST_VM": "1", "JOBLET_VM_CGROUP": mode,
         "CK_TIMEOUT_MULTIPLIER": str(SLOWNESS), "CK_DEFAULT_TIMEOUT": "10",
     }
     if must_run:
         common["JOBLET_TEST_MUST_RUN"] = "1"
-    for t in tests:
+    for n, t in enumerate(tests, 1):
         env = {k: v for k, v in t.env.items() if k not in ("PATH", "HOME")}
         env.update(common)
         # Time for the program to end by itself and say what happened.
         limit = min(max(t.timeout, 30) * SLOWNESS, 300)
         cd = f"cd {shlex.quote(t.workdir)} && " if t.workdir else "cd / && "
-        words = " ".join(shlex.quote(w) for w in
-                         ["/usr/bin/env"] + [f"{k}={v}" for k, v in sorted(env.items())] + t.cmd)
+        into = [f"/sys/fs/cgroup/deleg/t{n}"] if enter else []
+        words = enter + into + ["/usr/bin/env"]
+        words += [f"{k}={v}" for k, v in sorted(env.items())] + t.cmd
         # Full paths: the guest's first shell prefers its own versions of programs.
         lines += [
-            "n=$((n + 1))",
             f"echo {shlex.quote(f'{tap.MARK} begin {t.protocol} {t.name}')} >&3",
-            f"( enter; {cd}exec /usr/bin/timeout -k 10 {limit} {words} ) "
+            f"( {cd}exec /usr/bin/timeout -k 10 {limit} {shlex.join(words)} ) "
             "</dev/null >&3 3>&- 2>/run/vm/err",
             f"echo \"{tap.MARK} end $?\" >&3",
             f"tail -n 200 /run/vm/err | sed 's/^/{tap.MARK} err /' >&3",
@@ -355,19 +357,15 @@ def run_command(machine, text, limit):
 
     def take(line):
         # The mark may follow output that has no newline.
-        before, mark, after = line.partition(tap.MARK + " status ")
-        if mark:
-            status.append(int(after))
+        before, mark, after = line.partition(tap.MARK + " ")
+        if after.startswith("end "):
+            status.append(int(after[4:]))
         sys.stdout.write(before if mark else line)
         sys.stdout.flush()
 
     mode = os.environ.get("JOBLET_VM_CGROUP", "root")
-    lines = job_text([], mode, False).splitlines()
-    # Neither the greeting nor the end mark.
-    job = "\n".join(lines[1:-1] + [
-        "n=1", "export JOBLET_TEST_VM=1",
-        f"( enter; exec /bin/sh -c {shlex.quote(text)} ) </dev/null >&3 2>&3 3>&-",
-        f"echo \"{tap.MARK} status $?\" >&3"]) + "\n"
+    test = Test("run", ["/bin/sh", "-c", f"{{ {text}\n}} 2>&1"], timeout=limit)
+    job = job_text([test], mode, False)
     why = machine.run(job, take, limit)
     if why or not status:
         print(f"vm: {why or 'the machine stopped early'}", file=sys.stderr)
