@@ -21,10 +21,6 @@
 #include "cgroup/cgroup-priv.h"
 #include "ctx/ctx.h"
 
-struct jl_ctx {
-	struct jl__cg_tree *tree;
-};
-
 static struct jl_ctx fake_ctx;
 static struct jl__cg_tree *own;	   /* the caller's own groups */
 static struct jl__cg_tree *own_v1; /* the same without v2 */
@@ -47,7 +43,7 @@ jl_ctx *jl_ctx_unref(jl_ctx *ctx)
 int jl__ctx_cgroups(jl_ctx *ctx, const struct jl__cg_tree **ret, jl_error **ret_err)
 {
 	(void)ret_err;
-	*ret = ctx->tree;
+	*ret = ctx->cgroups;
 	return 0;
 }
 
@@ -139,7 +135,7 @@ static void set_up(void)
 	(void)snprintf(name, sizeof(name), "jltest-%d-%d", (int)getpid(), number++);
 	ck_ok(jl__cg_tree_open(NULL, &own, &err));
 	make_bases(own);
-	fake_ctx.tree = open_private(false);
+	fake_ctx.cgroups = open_private(false);
 	ck_ok(jl_limits_new(&limits));
 }
 
@@ -162,14 +158,14 @@ static void tear_down(void)
 	jl_limits_free(limits);
 	jl_error_free(err);
 	err = NULL;
-	fake_ctx.tree = jl__cg_tree_free(fake_ctx.tree);
+	fake_ctx.cgroups = jl__cg_tree_free(fake_ctx.cgroups);
 	remove_bases(&own_v1);
 	remove_bases(&own);
 }
 
 static bool offers(uint32_t offer)
 {
-	return fake_ctx.tree->offers & offer;
+	return fake_ctx.cgroups->offers & offer;
 }
 
 static void make_group(void)
@@ -227,16 +223,16 @@ START_TEST(tree_has_every_offer_once)
 {
 	uint32_t seen = 0;
 
-	ck_assert_uint_gt(fake_ctx.tree->count, 0);
-	for (uint32_t i = 0; i < fake_ctx.tree->count; i++) {
-		ck_assert_uint_eq(seen & fake_ctx.tree->list[i].offers, 0);
-		ck_assert_uint_ne(fake_ctx.tree->list[i].offers, 0);
-		ck_assert_int_ge(fake_ctx.tree->list[i].base_fd, 0);
-		seen |= fake_ctx.tree->list[i].offers;
+	ck_assert_uint_gt(fake_ctx.cgroups->count, 0);
+	for (uint32_t i = 0; i < fake_ctx.cgroups->count; i++) {
+		ck_assert_uint_eq(seen & fake_ctx.cgroups->list[i].offers, 0);
+		ck_assert_uint_ne(fake_ctx.cgroups->list[i].offers, 0);
+		ck_assert_int_ge(fake_ctx.cgroups->list[i].base_fd, 0);
+		seen |= fake_ctx.cgroups->list[i].offers;
 	}
-	ck_assert_uint_eq(seen, fake_ctx.tree->offers);
+	ck_assert_uint_eq(seen, fake_ctx.cgroups->offers);
 	if (seen & JL__CG_CORE) {
-		ck_assert_int_eq(fake_ctx.tree->list[0].version, 2);
+		ck_assert_int_eq(fake_ctx.cgroups->list[0].version, 2);
 		ck_assert_uint_eq(seen & (JL__CG_FREEZER | JL__CG_CPUACCT), 0);
 	}
 }
@@ -349,9 +345,9 @@ START_TEST(v1_alone_freezes_and_kills)
 {
 	pid_t pid;
 
-	fake_ctx.tree = jl__cg_tree_free(fake_ctx.tree);
-	fake_ctx.tree = open_v1_only();
-	if (fake_ctx.tree->count == 0)
+	fake_ctx.cgroups = jl__cg_tree_free(fake_ctx.cgroups);
+	fake_ctx.cgroups = open_v1_only();
+	if (fake_ctx.cgroups->count == 0)
 		return;
 	ck_assert(!offers(JL__CG_CORE));
 	make_group();
@@ -396,8 +392,8 @@ static void add_job(const struct jl__cg_nest *nest, pid_t pid)
 	for (uint32_t i = 0; i < nest->count; i++) {
 		ck_assert_int_ge(nest->fds[i], 0);
 		ck_assert_int_eq(mkdirat(nest->fds[i], "job-1", 0755), 0);
-		if (fake_ctx.tree->list[i].offers & JL__CG_CPUSET &&
-		    fake_ctx.tree->list[i].version == 1) {
+		if (fake_ctx.cgroups->list[i].offers & JL__CG_CPUSET &&
+		    fake_ctx.cgroups->list[i].version == 1) {
 			int job = openat(nest->fds[i], "job-1", O_DIRECTORY | O_CLOEXEC);
 
 			ck_ok(jl__cg_fill_cpuset(nest->fds[i], job));
@@ -413,7 +409,7 @@ START_TEST(compiled_writes_hold_in_a_job_group)
 	struct jl__cg_nest nest;
 	char device[32], text[256], *why = NULL;
 
-	ck_ok(jl__cg_nest_create(fake_ctx.tree, name, false, &nest, &why, &err));
+	ck_ok(jl__cg_nest_create(fake_ctx.cgroups, name, false, &nest, &why, &err));
 	if (nest.offers & JL__CG_CPU)
 		ck_ok(jl_limits_set_cpu_percent(limits, 1, &err));
 	if (nest.offers & JL__CG_MEMORY)
@@ -425,7 +421,8 @@ START_TEST(compiled_writes_hold_in_a_job_group)
 	if (nest.offers & JL__CG_IO)
 		ck_ok(jl_limits_set_io_bps(limits, 1024, 0, &err));
 	ck_ok(jl__cg_device_of("/", device, &err));
-	ck_ok(jl__cg_compile(fake_ctx.tree, nest.offers, limits, device, &writes, &err));
+	ck_ok(jl__cg_compile(fake_ctx.cgroups, nest.offers, limits, device, &writes,
+			     &err));
 	for (uint32_t i = 0; i < nest.count; i++)
 		ck_assert_int_eq(mkdirat(nest.fds[i], "job-1", 0755), 0);
 	for (uint32_t i = 0; i < writes.count; i++) {
@@ -439,7 +436,7 @@ START_TEST(compiled_writes_hold_in_a_job_group)
 	}
 	jl__cg_writes_done(&writes);
 	jl__free(why);
-	ck_assert_int_eq(jl__cg_nest_remove(fake_ctx.tree, nest.name), 0);
+	ck_assert_int_eq(jl__cg_nest_remove(fake_ctx.cgroups, nest.name), 0);
 	jl__cg_nest_close(&nest);
 }
 END_TEST
@@ -451,19 +448,19 @@ START_TEST(a_nest_is_removed_with_its_jobs)
 	pid_t pid;
 
 	if (_i == 1) {
-		fake_ctx.tree = jl__cg_tree_free(fake_ctx.tree);
-		fake_ctx.tree = open_v1_only();
+		fake_ctx.cgroups = jl__cg_tree_free(fake_ctx.cgroups);
+		fake_ctx.cgroups = open_v1_only();
 	}
-	if (fake_ctx.tree->count == 0)
+	if (fake_ctx.cgroups->count == 0)
 		return;
-	ck_ok(jl__cg_nest_create(fake_ctx.tree, name, false, &nest, &why, &err));
+	ck_ok(jl__cg_nest_create(fake_ctx.cgroups, name, false, &nest, &why, &err));
 	ck_assert_msg(!why, "%s", why);
 	pid = start_child();
 	add_job(&nest, pid);
-	ck_assert_int_eq(jl__cg_nest_remove(fake_ctx.tree, nest.name), 0);
+	ck_assert_int_eq(jl__cg_nest_remove(fake_ctx.cgroups, nest.name), 0);
 	reap_killed(pid);
 	for (uint32_t i = 0; i < nest.count; i++)
-		ck_assert(!jl__cg_exists(fake_ctx.tree->list[i].base_fd, nest.name));
+		ck_assert(!jl__cg_exists(fake_ctx.cgroups->list[i].base_fd, nest.name));
 	jl__cg_nest_close(&nest);
 }
 END_TEST
@@ -474,23 +471,23 @@ START_TEST(a_sweep_takes_what_nobody_holds)
 	char *why = NULL, other[80];
 	pid_t pid = start_child();
 
-	ck_ok(jl__cg_nest_create(fake_ctx.tree, name, false, &held, &why, &err));
+	ck_ok(jl__cg_nest_create(fake_ctx.cgroups, name, false, &held, &why, &err));
 	(void)snprintf(other, sizeof(other), "%s-left", name);
-	ck_ok(jl__cg_nest_create(fake_ctx.tree, other, false, &left, &why, &err));
+	ck_ok(jl__cg_nest_create(fake_ctx.cgroups, other, false, &left, &why, &err));
 	add_job(&left, pid);
 	jl__cg_nest_close(&left);
-	ck_assert_int_ge(jl__cg_nest_sweep(fake_ctx.tree), 1);
+	ck_assert_int_ge(jl__cg_nest_sweep(fake_ctx.cgroups), 1);
 	reap_killed(pid);
 	for (uint32_t i = 0; i < held.count; i++) {
-		int base = fake_ctx.tree->list[i].base_fd;
+		int base = fake_ctx.cgroups->list[i].base_fd;
 
 		ck_assert(jl__cg_exists(base, held.name));
 		ck_assert(!jl__cg_exists(base, left.name));
 	}
 	jl__cg_nest_close(&held);
-	ck_assert_int_ge(jl__cg_nest_sweep(fake_ctx.tree), 1);
+	ck_assert_int_ge(jl__cg_nest_sweep(fake_ctx.cgroups), 1);
 	for (uint32_t i = 0; i < held.count; i++)
-		ck_assert(!jl__cg_exists(fake_ctx.tree->list[i].base_fd, held.name));
+		ck_assert(!jl__cg_exists(fake_ctx.cgroups->list[i].base_fd, held.name));
 }
 END_TEST
 
@@ -534,7 +531,7 @@ START_TEST(sweeps_never_take_a_nest_that_is_being_made)
 		sweepers[i] = fork();
 		if (sweepers[i] == 0)
 			for (;;)
-				(void)jl__cg_nest_sweep(fake_ctx.tree);
+				(void)jl__cg_nest_sweep(fake_ctx.cgroups);
 	}
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(waitpid(makers[i], &status, 0), makers[i]);
@@ -544,7 +541,7 @@ START_TEST(sweeps_never_take_a_nest_that_is_being_made)
 		ck_assert_int_eq(kill(sweepers[i], SIGKILL), 0);
 		ck_assert_int_eq(waitpid(sweepers[i], &status, 0), sweepers[i]);
 	}
-	ck_assert_int_ge(jl__cg_nest_sweep(fake_ctx.tree), 0);
+	ck_assert_int_ge(jl__cg_nest_sweep(fake_ctx.cgroups), 0);
 }
 END_TEST
 
