@@ -127,7 +127,8 @@ START_TEST(the_caller_is_as_before)
 	ck_assert_int_eq(count_fds(), fds);
 	ck_assert_str_eq(mounts[0], mounts[1]);
 	ck_assert_str_eq(host[0], host[1]);
-	ck_assert_int_eq(memcmp(&mask[0], &mask[1], sizeof(mask[0])), 0);
+	for (int i = 1; i < 65; i++)
+		ck_assert_int_eq(sigismember(&mask[0], i), sigismember(&mask[1], i));
 	ck_assert_int_eq(children, 0);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	ck_assert_int_eq(errno, ECHILD);
