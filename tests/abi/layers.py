@@ -15,7 +15,7 @@ LIB = {
     "plan": set(),
     "cgroup": MECHANISM,
     "sandbox": MECHANISM,
-    "rootfs": MECHANISM,
+    "rootfs": MECHANISM | {"plan"},
     "ns": MECHANISM,
     "netlink": MECHANISM,
     "nft": MECHANISM,
