@@ -2,6 +2,7 @@
 #define JL_MODULE "cgroup"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
