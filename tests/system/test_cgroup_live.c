@@ -27,6 +27,7 @@ static struct jl__cg_tree *own_v1; /* the same without v2 */
 static jl_error *err;
 static jl_limits *limits;
 static jl_cgroup *group;
+static char prefix[32]; /* of all groups of this run */
 static char name[64];
 
 jl_ctx *jl_ctx_ref(jl_ctx *ctx)
@@ -95,9 +96,13 @@ static struct jl__cg_tree *open_private(bool v1_only)
 /* Makes the private bases: in the hierarchies of v1 that only serve without v2, too. */
 static void make_bases(const struct jl__cg_tree *tree)
 {
+	struct jl__buf why = JL__BUF_INIT(JL__CG_WHY_MAX);
+
 	for (uint32_t i = 0; i < tree->count; i++) {
 		int r, base, dir = tree->list[i].base_fd;
 
+		/* With other members in the own group fewer limits are tested. */
+		(void)jl__cg_delegate(&tree->list[i], false, &why);
 		r = mkdirat(dir, name, 0755);
 		ck_assert(r == 0 || errno == EEXIST);
 		base = jl__cg_open_folder(dir, name);
@@ -105,6 +110,7 @@ static void make_bases(const struct jl__cg_tree *tree)
 			ck_ok(jl__cg_fill_cpuset(dir, base));
 		(void)close(base);
 	}
+	jl__buf_done(&why);
 }
 
 static struct jl__cg_tree *open_v1_only(void)
@@ -130,9 +136,7 @@ static struct jl__cg_tree *open_v1_only(void)
 
 static void set_up(void)
 {
-	static int number;
-
-	(void)snprintf(name, sizeof(name), "jltest-%d-%d", (int)getpid(), number++);
+	(void)snprintf(name, sizeof(name), "%s-%d", prefix, (int)getpid());
 	ck_ok(jl__cg_tree_open(NULL, &own, &err));
 	make_bases(own);
 	fake_ctx.cgroups = open_private(false);
@@ -596,6 +600,33 @@ static const char *reason_to_skip(void)
 	return reason;
 }
 
+static int remove_leftover(int dir, const char *leftover, void *data)
+{
+	int fd;
+
+	(void)data;
+	if (strncmp(leftover, prefix, strlen(prefix)) != 0)
+		return 0;
+	fd = jl__cg_open_folder(dir, leftover);
+	if (fd >= 0)
+		(void)jl__cg_kill_v1(fd, -EBADF);
+	(void)close(fd);
+	(void)jl__cg_remove_below(dir, leftover, 0);
+	return 0;
+}
+
+/* A test that failed did not come to its own end. */
+static void remove_leftovers(void)
+{
+	struct jl__cg_tree *tree = NULL;
+
+	if (jl__cg_tree_open(NULL, &tree, NULL) < 0)
+		return;
+	for (uint32_t i = 0; i < tree->count; i++)
+		(void)jl__cg_each_folder(tree->list[i].base_fd, remove_leftover, NULL);
+	(void)jl__cg_tree_free(tree);
+}
+
 int main(void)
 {
 	const char *must = getenv("JOBLET_TEST_MUST_RUN");
@@ -609,6 +640,7 @@ int main(void)
 		printf("1..0 # SKIP %s\n", reason);
 		return EXIT_SUCCESS;
 	}
+	(void)snprintf(prefix, sizeof(prefix), "jltest-%d", (int)getpid());
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, tree_has_every_offer_once);
@@ -630,5 +662,6 @@ int main(void)
 	srunner_run_all(runner, CK_SILENT);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
+	remove_leftovers();
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
