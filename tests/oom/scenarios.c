@@ -4,6 +4,7 @@
  * would do it, and a line in the table at the end.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -85,13 +86,47 @@ static int open_missing_cgroup(jl_error **err)
 	int r = jl_ctx_new(0, &ctx, err);
 
 	if (r == 0)
-		r = jl_cgroup_open(ctx, "joblet-test-nobody-made-this", &cgroup, err);
+		r = jl_cgroup_open(ctx, "test-nobody-made-this", &cgroup, err);
 	REQUIRE(r == -ENOENT || r == -ENOMEM);
 	if (r == -ENOENT) {
 		jl_error_free(*err);
 		*err = NULL;
 		r = 0;
 	}
+	jl_ctx_unref(ctx);
+	return r;
+}
+
+static int use_cgroup(jl_error **err)
+{
+	struct jl_stats stats = { .size = sizeof(stats) };
+	jl_limits *limits = NULL, *read = NULL;
+	jl_cgroup *cgroup = NULL;
+	jl_ctx *ctx = NULL;
+	char name[32];
+	int r = jl_ctx_new(0, &ctx, err);
+
+	(void)snprintf(name, sizeof(name), "oom-%d", (int)getpid());
+	if (r == 0)
+		r = jl_limits_new(&limits);
+	if (r == 0)
+		r = jl_limits_set_pids(limits, 64, err);
+	if (r == 0)
+		r = jl_cgroup_create(ctx, name, &cgroup, err);
+	if (r == 0)
+		r = jl_cgroup_apply(cgroup, limits, NULL, err);
+	if (r == 0)
+		r = jl_cgroup_read_limits(cgroup, &read, err);
+	if (r == 0)
+		r = jl_cgroup_get_stats(cgroup, &stats, err);
+	if (r == 0)
+		r = jl_cgroup_kill(cgroup, err);
+	/* Cleaning up has to work when memory is short. */
+	if (cgroup)
+		REQUIRE(jl_cgroup_remove(cgroup, NULL) == 0);
+	jl_cgroup_unref(cgroup);
+	jl_limits_free(limits);
+	jl_limits_free(read);
 	jl_ctx_unref(ctx);
 	return r;
 }
@@ -215,6 +250,7 @@ const struct scenario scenarios[] = {
 	{ "a context", open_context },
 	{ "the probe", probe },
 	{ "a cgroup that is not there", open_missing_cgroup },
+	{ "a cgroup from start to end", use_cgroup, .needs_root = true },
 	{ "a description", describe },
 	{ "the explanation of a job", explain },
 	{ "a job from start to end", run_job, .needs_root = true },
