@@ -11,10 +11,11 @@ Debian kernel, pure cgroup v2, software emulation. Prints TAP.
 Environment:
     JOBLET_TEST_MUST_RUN=1     what cannot run has failed
     JOBLET_VM_CGROUP=MODE      root: tests start in the root cgroup, delegated: in a
-                               cgroup below it; both (default): all tests in root mode,
-                               then the smoke tests in delegated mode
+                               cgroup below it; user: the same, owned by the ordinary
+                               user "tester" who runs them; both (default): all tests
+                               in root mode, then the smoke tests in delegated mode
     JOBLET_VM_TESTS=REGEX      only the programs whose name matches
-    JOBLET_VM_TIMEOUT=SECONDS  for each start of the machine (default 600)
+    JOBLET_VM_TIMEOUT=SECONDS  for each start of the machine (default 900)
     JOBLET_VM_KERNEL_DEB=FILE  this kernel package instead of a fetched one
 """
 
@@ -146,7 +147,7 @@ def job_text(tests, mode, must_run):
         "echo '@@vm: note Linux '$(uname -r)', up '$(cut -d' ' -f1 /proc/uptime)' s' >&3",
     ]
     enter = []
-    if mode == "delegated":
+    if mode in ("delegated", "user"):
         # As under a service manager: controllers are enabled above, the test sits in
         # a cgroup of its own with nobody else in it.
         lines += [
@@ -162,11 +163,19 @@ def job_text(tests, mode, must_run):
         # Last before the program: timeout and the like would be company.
         enter = ["/bin/sh", "-c",
                  'mkdir "$0" && echo 0 >"$0/cgroup.procs" && exec "$@"']
+    if mode == "user":
+        own = " ".join(f'"$0/cgroup.{f}"' for f in ("procs", "threads", "subtree_control"))
+        enter[2] = enter[2].replace(
+            'exec "$@"', f'chown tester "$0" {own} && exec setpriv --reuid=1000 '
+            '--regid=1000 --clear-groups --reset-env "$@"')
+        lines.append("mkdir -p /run/user/1000; chown tester /run/user/1000")
     common = {
         "JOBLET_VM_TIME": str(int(time.time())),
         "JOBLET_TEST_VM": "1", "JOBLET_VM_CGROUP": mode,
         "CK_TIMEOUT_MULTIPLIER": str(SLOWNESS), "CK_DEFAULT_TIMEOUT": "10",
     }
+    if mode == "user":
+        common["XDG_RUNTIME_DIR"] = "/run/user/1000"
     if must_run:
         common["JOBLET_TEST_MUST_RUN"] = "1"
     for n, t in enumerate(tests, 1):
@@ -221,7 +230,7 @@ class Machine:
         return cmd + ["-serial", "chardev:con",
                       "-device", "virtserialport,chardev=out,name=joblet"]
 
-    def run(self, job, take_line, limit=600, interactive=False):
+    def run(self, job, take_line, limit=900, interactive=False):
         """Start, hand over the guest's lines, return None or why it went wrong."""
         with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".cpio") as f:
             f.write(initramfs(self.kern, job))
@@ -328,15 +337,15 @@ def run_suite(machine, tests, limit):
     rounds = []
     if which in ("root", "both"):
         rounds.append(("root", tests))
-    if which == "delegated":
-        rounds.append(("delegated", tests))
+    if which in ("delegated", "user"):
+        rounds.append((which, tests))
     if which == "both" and not only:
         rounds.append(("delegated", [t for t in tests if SMOKE.search(t.name)]))
     merge = tap.Merge(must_run=must_run)
     for mode, chosen in rounds:
         start = time.monotonic()
         for t in chosen:
-            t.name = t.name.partition("@")[0] + ("@delegated" if mode != "root" else "")
+            t.name = t.name.partition("@")[0] + (f"@{mode}" if mode != "root" else "")
         merge.finished = False
         why = machine.run(job_text(chosen, mode, must_run), merge.line, limit)
         if not why and not merge.finished:
@@ -385,7 +394,7 @@ def main():
     parser.add_argument("--shell", action="store_true", help="a shell on the console")
     parser.add_argument("--list", action="store_true", help="name the programs")
     args = parser.parse_args()
-    limit = float(os.environ.get("JOBLET_VM_TIMEOUT", "600"))
+    limit = float(os.environ.get("JOBLET_VM_TIMEOUT", "900"))
     os.environ["PATH"] += ":/usr/sbin:/sbin"
 
     folder, kern, plan, tests = prepare(args.build, args.program)
