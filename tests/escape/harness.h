@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The outer half of the escape tests: starts jobs with the attacker inside through rnx,
+ * prepares on the host what must not be reached, and looks afterwards for what was left.
+ * Prints TAP with a line per attack. Needs nothing but a C library, so that it runs in
+ * the smallest virtual machine.
+ */
+#ifndef ESCAPE_HARNESS_H
+#define ESCAPE_HARNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define OUTPUT_MAX (1 << 18)
+#define WORDS_MAX 200
+
+extern const char *rnx_path, *attack_path;
+
+/* ---- results ---- */
+
+void tap_result(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void tap_skip(const char *name, const char *why);
+void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Prints the plan; returns the exit status of the program. */
+int tap_done(void);
+
+/* ---- a run of rnx ---- */
+
+struct run {
+	const char *words[WORDS_MAX]; /* arguments of rnx */
+	size_t n_words;
+	int stdio[3]; /* descriptor to use; -1: pipe (stderr joins stdout); -2: closed */
+	bool gets_attacker; /* the program's bytes go to its standard input */
+	bool own_terminal;  /* stdio[2] becomes the controlling terminal of rnx */
+	const char *env;    /* one more variable of rnx's environment */
+	/* state */
+	pid_t pid;
+	int in, out;
+	size_t sent, len;
+	char output[OUTPUT_MAX];
+	double started, seconds;
+	/* result */
+	int status; /* exit code of rnx, 128 + signal, or -1 when it did not end in time
+		     */
+};
+
+void run_init(struct run *r);
+void run_add(struct run *r, const char *word);
+void run_add_all(struct run *r, const char *const *words);
+/* The words for the attacker inside the job: flags, then the attack and what it may know.
+ */
+void run_attack_words(struct run *r, const char *const *flags, const char *attack);
+bool run_start(struct run *r);
+/* Goes on until the text has come out, the output has ended or the time is over. */
+bool run_until(struct run *r, const char *text, double seconds);
+/* Waits for the end; kills rnx when it takes longer. */
+void run_finish(struct run *r, double seconds);
+/* All of it. */
+void run_whole(struct run *r, double seconds);
+/* Output as TAP comments: all of it or only lines that start so. */
+void run_show(const struct run *r, const char *prefix);
+
+/* ---- the host around it ---- */
+
+bool host_prepare(void);
+void host_done(void);
+extern const char *host_facts[];
+extern size_t host_facts_count;
+/* "ESCAPE_RUN=…", by which processes of our jobs are known on the host. */
+extern char host_mark[64];
+extern char host_secret[64], host_folder[128], host_secret_path[160];
+/* Called in the child that becomes rnx: descriptors, keys and variables it must not pass.
+ */
+void host_burden(void);
+
+/* Processes, cgroups, names: true when nothing of our jobs is left; says what is. */
+bool host_is_clean(const char *after);
+/* How many processes of our jobs there are. */
+unsigned int host_count_processes(void);
+/* Seconds that a neighbour job and a program of the host take; < 0 when they fail. */
+double host_neighbour_seconds(void);
+double host_program_seconds(void);
+double host_now(void);
+
+/* ---- the parts ---- */
+
+void part_attacks(void);
+void part_variants(void);
+void part_start(void);
+void part_teeth(void);
+void part_exhaust(void);
+void part_pid1(void);
+void part_matrix(void);
+
+#endif

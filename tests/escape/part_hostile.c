@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Jobs that eat what is shared, and jobs that will not end: the host goes on. */
+#include "harness.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_PIDS "200"
+
+static struct run run;
+
+/* ---- exhaustion ---- */
+
+struct eater {
+	const char *attack;
+	const char *flags[8];
+	int statuses[3]; /* accepted exit codes; the rest of the list is 0 */
+};
+
+static const struct eater eaters[] = {
+	{ "exhaust-forks", { "--max-pids=" MAX_PIDS, "--max-memory=256" }, { 0 } },
+	{ "exhaust-memory", { "--max-memory=64" }, { 137, 137 } },
+	{ "exhaust-tmpfs", { "--max-memory=128" }, { 0, 137 } },
+	{ "exhaust-inodes", { "--max-memory=128" }, { 0, 137 } },
+	{ "exhaust-descriptors",
+	  { "--max-memory=256", "--max-pids=" MAX_PIDS },
+	  { 0, 137 } },
+	{ "exhaust-watches", { "--max-memory=128" }, { 0, 137 } },
+	{ "exhaust-terminals", { "--max-memory=128" }, { 0, 137 } },
+	{ "exhaust-ipc", { "--max-memory=128" }, { 0, 137 } },
+	{ "exhaust-socket-memory", { "--max-memory=128" }, { 0, 137 } },
+	{ "exhaust-processor", { "--max-cpu=50", "--max-pids=" MAX_PIDS }, { 0 } },
+	{ "exhaust-output", { "--max-memory=128" }, { 0 } },
+};
+
+static bool accepted(const struct eater *e, int status)
+{
+	for (size_t i = 0; i < 3; i++) {
+		/* The first counts even when it is 0. */
+		if (e->statuses[i] == status && (i == 0 || status != 0))
+			return true;
+	}
+	return false;
+}
+
+static void feed(const struct eater *e, double neighbour_limit, double program_limit)
+{
+	double neighbour = 0, program = 0, end;
+	unsigned int most = 0, rounds = 0;
+	bool failed = false, good;
+
+	run_init(&run);
+	run_attack_words(&run, e->flags, e->attack);
+	if (!run_start(&run) || !run_until(&run, "eating", 20)) {
+		run_finish(&run, 5);
+		tap_result(false, "%s starts", e->attack);
+		run_show(&run, NULL);
+		return;
+	}
+	end = host_now() + 3;
+	while (host_now() < end) {
+		double a = host_neighbour_seconds(), b = host_program_seconds();
+		unsigned int n = rounds++ % 4 == 0 ? host_count_processes() : 0;
+
+		failed = failed || a < 0 || b < 0;
+		neighbour = a > neighbour ? a : neighbour;
+		program = b > program ? b : program;
+		most = n > most ? n : most;
+		/* Its output must not stop it, nor its end escape notice. */
+		(void)run_until(&run, "no such text", 0.05);
+	}
+	run_finish(&run, 60);
+	good = !failed && neighbour < neighbour_limit && program < program_limit;
+	tap_result(good, "%s: neighbours go on", e->attack);
+	tap_note("a neighbour job takes %.0f ms at most, a program of the host %.0f ms",
+		 neighbour * 1e3, program * 1e3);
+	good = accepted(e, run.status);
+	tap_result(good, "%s ends as it must", e->attack);
+	if (!good)
+		tap_note("exit status %d after %.1f s", run.status, run.seconds);
+	run_show(&run, good ? "held" : NULL);
+	if (strcmp(e->attack, "exhaust-forks") == 0) {
+		tap_result(most <= 200, "never more than " MAX_PIDS " processes");
+		tap_note("%u at most", most);
+	}
+	tap_result(host_is_clean(e->attack), "nothing is left after %s", e->attack);
+}
+
+void part_exhaust(void)
+{
+	double neighbour = 0, program = 0;
+
+	for (int i = 0; i < 5; i++) {
+		double a = host_neighbour_seconds(), b = host_program_seconds();
+
+		if (a < 0 || b < 0) {
+			tap_result(false, "a neighbour job runs at all");
+			return;
+		}
+		neighbour = a > neighbour ? a : neighbour;
+		program = b > program ? b : program;
+	}
+	tap_note("at rest a neighbour job takes %.1f ms", neighbour * 1e3);
+	/* Two seconds, or on very slow machines as much as says "still the same kind". */
+	neighbour = 20 * neighbour > 2 ? 20 * neighbour : 2;
+	program = 20 * program > 2 ? 20 * program : 2;
+	for (size_t i = 0; i < sizeof(eaters) / sizeof(eaters[0]); i++)
+		feed(&eaters[i], neighbour, program);
+}
+
+/* ---- PID 1 ---- */
+
+struct clinger {
+	const char *attack;
+	int signal;	  /* sent to rnx once the job is ready; 0: it ends by itself */
+	const char *flag; /* one more flag */
+	int status;	  /* -1: anything but 0 */
+	double seconds;	  /* from ready to the end */
+};
+
+static const struct clinger clingers[] = {
+	{ "pid1-exits-at-once", 0, NULL, 7, 3 },
+	{ "pid1-daemons", 0, NULL, 0, 3 },
+	{ "pid1-zombies", 0, NULL, 0, 3 },
+	{ "pid1-holds-output", 0, NULL, 3, 3 },
+	{ "pid1-forks-and-exits", 0, NULL, 5, 5 },
+	{ "pid1-uninterruptible", SIGKILL, NULL, -1, 5 },
+	{ "pid1-ignores-signals", 0, "--timeout=2s", -1, 15 },
+	{ "pid1-stops-itself", 0, "--timeout=2s", -1, 15 },
+	{ "pid1-forks-while-killed", 0, "--timeout=2s", -1, 15 },
+	{ "pid1-hides", 0, "--timeout=2s", -1, 15 },
+	/* The caller dies: attached jobs end with it. */
+	{ "pid1-ignores-signals", SIGKILL, NULL, 137, 3 },
+	{ "pid1-stops-itself", SIGKILL, NULL, 137, 3 },
+	{ "pid1-forks-while-killed", SIGKILL, NULL, 137, 3 },
+	{ "pid1-hides", SIGKILL, NULL, 137, 3 },
+	/* With an init in front the same must hold. */
+	{ "pid1-exits-at-once", 0, "--init", 7, 3 },
+	{ "pid1-daemons", 0, "--init", 0, 3 },
+	{ "pid1-holds-output", 0, "--init", 3, 3 },
+	{ "pid1-forks-and-exits", 0, "--init", 5, 5 },
+	{ "pid1-forks-while-killed", SIGKILL, "--init", 137, 3 },
+};
+
+static void cling(const struct clinger *c)
+{
+	const char *flags[4] = { "--max-pids=" MAX_PIDS, c->flag, NULL };
+	char title[128];
+	bool good;
+	double ready;
+
+	(void)snprintf(title, sizeof(title), "%s%s%s%s", c->attack,
+		       c->signal != 0 ? ", rnx killed" : "", c->flag != NULL ? ", " : "",
+		       c->flag != NULL ? c->flag : "");
+	run_init(&run);
+	run_attack_words(&run, flags, c->attack);
+	if (!run_start(&run) || !run_until(&run, "ready", 20)) {
+		run_finish(&run, 5);
+		tap_result(false, "%s", title);
+		tap_note("exit status %d before it was ready", run.status);
+		run_show(&run, NULL);
+		return;
+	}
+	ready = host_now();
+	if (c->signal != 0) {
+		(void)usleep(200000);
+		(void)kill(run.pid, c->signal);
+	}
+	run_finish(&run, c->seconds);
+	good = c->status >= 0 ? run.status == c->status
+			      : run.status != 0 && run.status != -1;
+	tap_result(good, "%s: ends as it must", title);
+	if (!good) {
+		tap_note("exit status %d, %.1f s after it was ready", run.status,
+			 host_now() - ready);
+		run_show(&run, NULL);
+	}
+	tap_result(host_is_clean(title), "%s: nothing is left", title);
+}
+
+void part_pid1(void)
+{
+	for (size_t i = 0; i < sizeof(clingers) / sizeof(clingers[0]); i++)
+		cling(&clingers[i]);
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/* Ways out by how a job is started: its command, its folder, its streams, its terminal.
+ */
+#include "harness.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define SECONDS 30.0
+
+#ifndef F_GET_SEALS
+#define F_GET_SEALS 1034
+#endif
+
+static struct run run;
+
+static void run_words(const char *const *words)
+{
+	run_init(&run);
+	run_add_all(&run, words);
+	run_whole(&run, SECONDS);
+}
+
+/* rnx itself says no, in one line, and nothing runs. */
+static void must_be_refused(bool good, const char *what)
+{
+	tap_result(good, "%s is refused", what);
+	if (!good) {
+		tap_note("exit status %d", run.status);
+		run_show(&run, NULL);
+	}
+}
+
+/* ---- the command ---- */
+
+static void command(void)
+{
+	static const char *const paths[] = {
+		"/proc/self/exe",
+		"/proc/1/exe",
+		"/proc/thread-self/exe",
+		"/proc/self/task/1/exe",
+		"/proc/self/cwd/../proc/self/exe",
+		"//proc/self/exe",
+		"/proc/self/root/proc/self/exe",
+	};
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		const char *const words[] = { "run", paths[i], NULL };
+
+		run_words(words);
+		(void)snprintf(path, sizeof(path), "the command %s", paths[i]);
+		must_be_refused(run.status == 126 || run.status == 127 || run.status == 1,
+				path);
+	}
+	for (int fd = 0; fd < 20; fd++) {
+		const char *const words[] = { "run", path, NULL };
+		bool good;
+
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		run_words(words);
+		good = run.status == 126 || run.status == 127 || run.status == 1;
+		if (!good || fd == 19)
+			must_be_refused(good, path);
+	}
+}
+
+/* A program of the host outside of the job's view, and a link to one. */
+static void command_outside(void)
+{
+	char link_path[256], climb[256];
+	const char *words[] = { "run", NULL, "process-parent", NULL };
+
+	words[1] = attack_path;
+	run_words(words);
+	must_be_refused(run.status == 127, "a program of the host that is not in view");
+
+	(void)snprintf(link_path, sizeof(link_path), "%s/link", host_folder);
+	if (symlink(attack_path, link_path) == 0) {
+		words[1] = link_path;
+		run_words(words);
+		must_be_refused(run.status == 127, "a link on the host as command");
+		(void)unlink(link_path);
+	}
+	(void)snprintf(climb, sizeof(climb), "/usr/../../../..%s", attack_path);
+	words[1] = climb;
+	run_words(words);
+	must_be_refused(run.status == 127, "a command by ..");
+	words[1] = "/usr/bin";
+	run_words(words);
+	must_be_refused(run.status == 126 || run.status == 127, "a folder as command");
+}
+
+/* ---- the working folder ---- */
+
+static void work_dir(void)
+{
+	static const char *const others[] = {
+		"/proc/1/root",
+		"/proc/self/root",
+		"/proc/self/cwd",
+		"/proc/1/cwd",
+		"/proc/self/cwd/..",
+		"/proc/1/root/..",
+		"/proc/thread-self/root",
+		"/proc/self/task/1/cwd",
+		"/proc/1/root/proc/1/root",
+		"/proc/self/ns",
+		"relative",
+		"",
+		"/nowhere",
+		"/etc/passwd",
+		"/work/\xff\xfe",
+	};
+	static const char *const ends[] = { "", "/..", "/../../../.." };
+	char flag[160], what[200];
+	const char *const words[] = {
+		"run", flag, "/bin/sh", "-c", "echo ESCAPED; pwd -P; ls", NULL
+	};
+	unsigned int bad = 0;
+
+	for (int fd = 0; fd <= 64; fd++) {
+		for (size_t e = 0; e < sizeof(ends) / sizeof(ends[0]); e++) {
+			(void)snprintf(flag, sizeof(flag),
+				       "--work-dir=/proc/self/fd/%d%s", fd, ends[e]);
+			run_words(words);
+			if (run.status <= 0 || strstr(run.output, "ESCAPED") != NULL) {
+				bad++;
+				must_be_refused(false, flag);
+			}
+		}
+	}
+	tap_result(bad == 0, "no working folder through /proc/self/fd/0 to 64");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		/* /proc/self/ns is a plain folder, of no harm: but its links are not. */
+		if (strcmp(others[i], "/proc/self/ns") == 0)
+			continue;
+		(void)snprintf(flag, sizeof(flag), "--work-dir=%s", others[i]);
+		(void)snprintf(what, sizeof(what), "--work-dir=%s",
+			       (unsigned char)others[i][strlen(others[i]) > 6 ? 6 : 0] >
+					       0x7e
+				       ? "not UTF-8"
+				       : others[i]);
+		run_words(words);
+		must_be_refused(run.status > 0 && strstr(run.output, "ESCAPED") == NULL,
+				what);
+	}
+	/* The caller's own folder is not the job's. */
+	run_words((const char *const[]){ "run", "/bin/sh", "-c", "pwd -P; ls -A", NULL });
+	tap_result(run.status == 0 && strcmp(run.output, "/work\n") == 0,
+		   "a job starts in /work, which is empty");
+	if (run.status != 0 || strcmp(run.output, "/work\n") != 0)
+		run_show(&run, NULL);
+}
+
+/* ---- streams ---- */
+
+static void odd_streams(void)
+{
+	static const struct {
+		const char *what, *path;
+		int flags;
+	} odd[] = {
+		{ "a folder", "/", O_RDONLY | O_DIRECTORY },
+		{ "a folder of the host", "/root", O_RDONLY | O_DIRECTORY },
+		{ "a path handle of a folder", "/", O_PATH | O_DIRECTORY },
+		{ "a path handle of a file", "/etc/passwd", O_PATH },
+	};
+	static const char *const words[] = {
+		"run", "/bin/sh", "-c",
+		"cd /proc/self/fd/0/ && echo ESCAPED; cd /proc/self/fd/1/ && echo ESCAPED >&2; "
+		"cd /proc/self/fd/2/ && echo ESCAPED; echo ran; echo ran >&2",
+		NULL
+	};
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		for (int stream = 0; stream < 3; stream++) {
+			char what[128];
+			int fd = open(odd[i].path, odd[i].flags | O_CLOEXEC);
+
+			if (fd < 0)
+				continue;
+			run_init(&run);
+			run.stdio[stream] = fd;
+			run_add_all(&run, words);
+			run_whole(&run, SECONDS);
+			(void)snprintf(what, sizeof(what), "%s as descriptor %d",
+				       odd[i].what, stream);
+			must_be_refused(run.status > 0 &&
+						strstr(run.output, "ran") == NULL &&
+						strstr(run.output, "ESCAPED") == NULL,
+					what);
+			(void)close(fd);
+		}
+	}
+}
+
+/* Closed streams: nothing of ours may take their place and be handed to the job. */
+static void closed_streams(void)
+{
+	for (int closed = 1; closed < 8; closed++) {
+		run_init(&run);
+		for (int stream = 0; stream < 3; stream++) {
+			if ((closed >> stream & 1) != 0)
+				run.stdio[stream] = -2;
+		}
+		run_add_all(&run,
+			    (const char *const[]){
+				    "run", "/bin/sh", "-c",
+				    "for s in 1 2; do for n in 0 1 2 3 4 5 6 7 8 9; do "
+				    "readlink /proc/self/fd/$n >&$s; done; done; exit 9",
+				    NULL });
+		run_whole(&run, SECONDS);
+		/* readlink itself opens nothing beyond its libraries, closed again. */
+		tap_result((run.status == 9 || run.status > 0) &&
+				   strstr(run.output, "/root") == NULL &&
+				   strstr(run.output, "memfd") == NULL &&
+				   strstr(run.output, "/sys/fs/cgroup") == NULL &&
+				   strstr(run.output, "socket:") == NULL,
+			   "with descriptors %s%s%sclosed the job gets nothing else",
+			   closed & 1 ? "0 " : "", closed & 2 ? "1 " : "",
+			   closed & 4 ? "2 " : "");
+		if (strstr(run.output, ":") != NULL)
+			run_show(&run, NULL);
+	}
+}
+
+static void attack_with_stderr(const char *attack, int fd, bool own_terminal,
+			       const char *title)
+{
+	run_init(&run);
+	run_attack_words(&run, NULL, attack);
+	run.stdio[2] = fd;
+	run.own_terminal = own_terminal;
+	run_whole(&run, SECONDS);
+	tap_result(run.status == 0, "%s", title);
+	if (run.status != 0) {
+		tap_note("exit status %d", run.status);
+		run_show(&run, NULL);
+	}
+}
+
+/* A file of the host, readable for root only, given open for appending. */
+static void file_stream(void)
+{
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/log", host_folder);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	attack_with_stderr("fs-reopen-stdio", fd, false,
+			   "a file given as a stream cannot be opened anew or changed");
+	(void)close(fd);
+	(void)unlink(path);
+}
+
+static void terminal_stream(void)
+{
+	struct termios raw;
+	char name[128], got[64] = "";
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+	ssize_t n;
+
+	if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+	    ptsname_r(master, name, sizeof(name)) != 0 ||
+	    (slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0) {
+		tap_skip("the caller's terminal", "no pseudo terminal here");
+		return;
+	}
+	if (tcgetattr(slave, &raw) == 0) {
+		cfmakeraw(&raw);
+		(void)tcsetattr(slave, TCSANOW, &raw);
+	}
+	attack_with_stderr("syscall-terminal-of-caller", slave, true,
+			   "a job cannot type on the caller's terminal");
+	/* What was typed would be read by the caller's shell now. */
+	(void)fcntl(slave, F_SETFL, O_NONBLOCK);
+	n = read(slave, got, sizeof(got) - 1);
+	tap_result(n <= 0, "nothing was typed for the caller");
+	(void)close(slave);
+	(void)close(master);
+}
+
+/* ---- the caller's environment and the supervisor ---- */
+
+static void caller_environment(void)
+{
+	static const char *const variables[] = {
+		"LD_PRELOAD=/tmp/none.so",
+		"LD_LIBRARY_PATH=/tmp",
+		"LD_AUDIT=/tmp/none.so",
+		"ENV=/tmp/evil",
+		"BASH_ENV=/tmp/evil",
+		"PATH=/tmp:/usr/bin:/bin",
+		"JOB_ID=forged",
+		"IFS=/",
+		"GLIBC_TUNABLES=glibc.malloc.check=1",
+	};
+
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		run_init(&run);
+		run_attack_words(&run, NULL, "priv-environment");
+		run.env = variables[i];
+		run_whole(&run, 60);
+		tap_result(run.status == 0, "the caller's %s does not reach the job",
+			   variables[i]);
+		if (run.status != 0)
+			run_show(&run, run.status == 1 ? "ESCAPED" : NULL);
+	}
+}
+
+/* Descendants of a process, found by their parent's number. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[512], *p;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	p = strrchr(text, ')');
+	return p != NULL ? (pid_t)atol(p + 4) : 0;
+}
+
+static bool descends(pid_t pid, pid_t from)
+{
+	for (int i = 0; i < 32 && pid > 1; i++) {
+		if (pid == from)
+			return true;
+		pid = parent_of(pid);
+	}
+	return false;
+}
+
+static void look_at_supervisor(pid_t pid, unsigned int *seen)
+{
+	char path[64], target[256] = "", status[4096] = "";
+	ssize_t n;
+	int fd, seals;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n <= 0 || strncmp(target, "/memfd:", 7) != 0)
+		return;
+	(*seen)++;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	seals = fcntl(fd, F_GET_SEALS);
+	(void)close(fd);
+	tap_result(seals >= 0 && (seals & 0xf) == 0xf, "supervisor's program is sealed");
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	tap_result(fd < 0, "supervisor's program cannot be opened for writing by root");
+	if (fd >= 0)
+		(void)close(fd);
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(fd, status, sizeof(status) - 1);
+	(void)close(fd);
+	(void)snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(fd, status, sizeof(status) - 1);
+	(void)close(fd);
+	status[n > 0 ? n : 0] = '\0';
+	tap_result(strstr(status, "Max core file size        0                    0") !=
+			   NULL,
+		   "supervisor writes no core dump");
+}
+
+static void supervisor(void)
+{
+	DIR *dir;
+	struct dirent *e;
+	unsigned int seen = 0;
+
+	run_init(&run);
+	run_add_all(&run, (const char *const[]){ "run", "/bin/sh", "-c",
+						 "echo ready; sleep 5", NULL });
+	if (!run_start(&run) || !run_until(&run, "ready", 10)) {
+		run_finish(&run, 10);
+		tap_result(false, "a job to look at starts");
+		run_show(&run, NULL);
+		return;
+	}
+	dir = opendir("/proc");
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		if (atol(e->d_name) > 1 && descends((pid_t)atol(e->d_name), getpid()))
+			look_at_supervisor((pid_t)atol(e->d_name), &seen);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	if (seen == 0)
+		tap_note("no process runs from a memfd");
+	run_finish(&run, SECONDS);
+}
+
+/* What rnx says in messages: never a secret value. */
+static void secrets_in_messages(void)
+{
+	char flag[160];
+
+	(void)snprintf(flag, sizeof(flag), "--secret-env=ESCAPE_SECRET=%s", host_secret);
+	run_words((const char *const[]){ "run", flag, "/nowhere/at/all", NULL });
+	tap_result(run.status == 127 && strstr(run.output, host_secret) == NULL,
+		   "a secret does not show in an error");
+	run_words((const char *const[]){ "run", "--explain", flag, "/bin/true", NULL });
+	tap_result(strstr(run.output, host_secret) == NULL,
+		   "a secret does not show in a plan");
+	if (strstr(run.output, host_secret) != NULL)
+		run_show(&run, NULL);
+}
+
+void part_start(void)
+{
+	command();
+	command_outside();
+	work_dir();
+	odd_streams();
+	closed_streams();
+	file_stream();
+	terminal_stream();
+	caller_environment();
+	supervisor();
+	secrets_in_messages();
+	tap_result(host_is_clean("the starts"), "nothing is left after the starts");
+}
