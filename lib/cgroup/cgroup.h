@@ -125,6 +125,9 @@ void jl__cg_stats_clear(struct jl_stats *stats);
 /* Adds what the content of one such file says. Unknown keys and garbage are passed over. */
 void jl__cg_stats_add(struct jl_stats *stats, const char *file, const char *text, size_t len);
 
+/* As jl_cgroup_open() for a group inside a nest: "joblet-<id>/job-1". */
+int jl__cgroup_open_below(jl_ctx *ctx, const char *path, jl_cgroup **ret, jl_error **err);
+
 /* The caller's copy of public limits; NULL when memory is short. */
 jl_limits *jl__limits_copy(const jl_limits *limits);
 bool jl__limits_any(const jl_limits *limits);

@@ -46,9 +46,7 @@ static int group_new(jl_ctx *ctx, const char *name, jl_cgroup **ret, jl_error **
 	jl_cgroup *group;
 	int r;
 
-	r = check_name(name, err);
-	if (r == 0)
-		r = jl__ctx_cgroups(ctx, &tree, err);
+	r = jl__ctx_cgroups(ctx, &tree, err);
 	if (r < 0)
 		return r;
 	if (tree->count == 0)
@@ -142,7 +140,9 @@ int jl_cgroup_create(jl_ctx *ctx, const char *name, jl_cgroup **ret_cgroup,
 	int r;
 
 	jl__error_init(ret_err);
-	r = group_new(ctx, name, &group, ret_err);
+	r = check_name(name, ret_err);
+	if (r == 0)
+		r = group_new(ctx, name, &group, ret_err);
 	if (r < 0)
 		return r;
 	r = make_all(group, &why);
@@ -170,10 +170,19 @@ int jl_cgroup_create(jl_ctx *ctx, const char *name, jl_cgroup **ret_cgroup,
 int jl_cgroup_open(jl_ctx *ctx, const char *name, jl_cgroup **ret_cgroup,
 		   jl_error **ret_err)
 {
+	int r;
+
+	jl__error_init(ret_err);
+	r = check_name(name, ret_err);
+	return r < 0 ? r : jl__cgroup_open_below(ctx, name, ret_cgroup, ret_err);
+}
+
+int jl__cgroup_open_below(jl_ctx *ctx, const char *name, jl_cgroup **ret_cgroup,
+			  jl_error **ret_err)
+{
 	jl_cgroup *group = NULL;
 	int r, fd, found = 0;
 
-	jl__error_init(ret_err);
 	r = group_new(ctx, name, &group, ret_err);
 	if (r < 0)
 		return r;

@@ -17,7 +17,7 @@
 #define JL__IDS_PER_JOB 65536u
 
 /* An array inside the plan: offset of its first byte from the start of the plan. */
-struct jl__span {
+struct jl__array {
 	uint32_t offset;
 	uint32_t count;
 };
@@ -105,15 +105,15 @@ struct jl__plan {
 	uint64_t timeout_usec; /* 0: none */
 	uint32_t hostname;     /* offsets of strings */
 	uint32_t work_dir;
-	struct jl__span argv;	  /* uint32_t: offsets of strings */
-	struct jl__span envp;	  /* uint32_t */
-	struct jl__span commands; /* uint32_t: paths to try in turn */
-	struct jl__span tree;	  /* bytes of a struct jl__tree */
-	struct jl__span ops;	  /* struct jl__op */
-	struct jl__span writes;	  /* struct jl__plan_write */
-	struct jl__span stats;	  /* struct jl__plan_stat */
-	struct jl__span rlimits;  /* struct jl__plan_rlimit */
-	struct jl__span filter;	  /* struct sock_filter */
+	struct jl__array argv;	   /* uint32_t: offsets of strings */
+	struct jl__array envp;	   /* uint32_t */
+	struct jl__array commands; /* uint32_t: paths to try in turn */
+	struct jl__array tree;	   /* bytes of a struct jl__tree */
+	struct jl__array ops;	   /* struct jl__op */
+	struct jl__array writes;   /* struct jl__plan_write */
+	struct jl__array stats;	   /* struct jl__plan_stat */
+	struct jl__array rlimits;  /* struct jl__plan_rlimit */
+	struct jl__array filter;   /* struct sock_filter */
 };
 
 /*
@@ -126,7 +126,7 @@ struct jl__tree {
 	struct jl__op ops[];
 };
 
-static inline int jl__span_fits(struct jl__span span, uint32_t item, uint32_t size)
+static inline int jl__array_fits(struct jl__array span, uint32_t item, uint32_t size)
 {
 	return span.count == 0 || (span.offset < size && span.offset % 4 == 0 &&
 				   (uint64_t)span.count * item <= size - span.offset);
@@ -186,6 +186,7 @@ enum jl__request_type {
 	JL__REQUEST_SIGNAL,    /* number: signal */
 	JL__REQUEST_STOP,      /* number: grace in µs */
 	JL__REQUEST_KILL,
+	JL__REQUEST_WORK, /* struct jl__request_work; fds: folder for /work on disk */
 };
 
 struct jl__request {
@@ -194,9 +195,13 @@ struct jl__request {
 	uint64_t number;
 };
 
+struct jl__request_work {
+	struct jl__request head;
+	char name[64]; /* of the folder, to remove it at the end */
+};
+
 #define JL__HELLO_PRIVILEGED (1u << 0) /* own range of ids for each job */
 #define JL__HELLO_IDS_FD (1u << 1)
-#define JL__HELLO_WORK_FD (1u << 2)
 
 struct jl__hello_hierarchy {
 	uint32_t version;
@@ -217,7 +222,6 @@ struct jl__hello {
 	uint32_t map_gid;
 	struct jl__hello_hierarchy list[JL__HIERARCHIES_MAX];
 	char nest[64];
-	char work[64];
 };
 
 enum jl__reply_type {

@@ -100,18 +100,22 @@ int jl_job_spec_add_arg(jl_job_spec *spec, const char *arg, jl_error **ret_err)
 
 	jl__error_init(ret_err);
 	if (!arg)
-		return jl__fail(ret_err, -EINVAL, "argument %" PRIu32 " is NULL", spec->arg_count);
+		return jl__fail(ret_err, -EINVAL, "argument %" PRIu32 " is NULL",
+				spec->arg_count);
 	if (!*arg && spec->arg_count == 0)
-		return jl__fail(ret_err, -EINVAL,
-				"the command is empty; give a path or the name of a program");
+		return jl__fail(
+			ret_err, -EINVAL,
+			"the command is empty; give a path or the name of a program");
 	len = strlen(arg);
 	if (len > ARG_MAX_BYTES)
-		return jl__fail(ret_err, -E2BIG,
-				"argument %" PRIu32
-				" has %zu bytes; the kernel takes at most %u per argument",
-				spec->arg_count, len, ARG_MAX_BYTES);
+		return jl__fail(
+			ret_err, -E2BIG,
+			"argument %" PRIu32
+			" has %zu bytes; the kernel takes at most %u per argument",
+			spec->arg_count, len, ARG_MAX_BYTES);
 	if (spec->arg_bytes + len + 1 > ARGS_MAX_BYTES)
-		return jl__fail(ret_err, -E2BIG, "the arguments have more than %u bytes altogether",
+		return jl__fail(ret_err, -E2BIG,
+				"the arguments have more than %u bytes altogether",
 				ARGS_MAX_BYTES);
 	if (make_room((void **)&spec->args, spec->arg_count, sizeof(*spec->args)) < 0)
 		return jl__oom(ret_err);
@@ -123,7 +127,8 @@ int jl_job_spec_add_arg(jl_job_spec *spec, const char *arg, jl_error **ret_err)
 	return 0;
 }
 
-/* ---- environment ----------------------------------------------------------------------- */
+/* ---- environment
+ * ----------------------------------------------------------------------- */
 
 static bool env_name_ok(const char *name)
 {
@@ -139,23 +144,28 @@ static bool env_name_ok(const char *name)
 static int env_check(const char *name, const char *value, jl_error **err)
 {
 	if (!env_name_ok(name) || strlen(name) > 255)
-		return jl__fail(err, -EINVAL,
-				"\"%.*s\" is not a name of an environment variable; use letters, digits and _, not starting with a digit",
-				SHOWN, name ? name : "");
+		return jl__fail(
+			err, -EINVAL,
+			"\"%.*s\" is not a name of an environment variable; use letters, digits and _, not starting with a digit",
+			SHOWN, name ? name : "");
 	if (strncmp(name, "JOB_", 4) == 0 || strncmp(name, "JOBLET", 6) == 0)
-		return jl__fail(err, -EINVAL,
-				"environment variable \"%.*s\" is set by joblet itself; choose a name that does not start with JOB_ or JOBLET",
-				SHOWN, name);
+		return jl__fail(
+			err, -EINVAL,
+			"environment variable \"%.*s\" is set by joblet itself; choose a name that does not start with JOB_ or JOBLET",
+			SHOWN, name);
 	if (!value)
-		return jl__fail(err, -EINVAL, "environment variable \"%.*s\" has no value", SHOWN,
+		return jl__fail(err, -EINVAL,
+				"environment variable \"%.*s\" has no value", SHOWN,
 				name);
 	if (strlen(value) > ENV_VALUE_MAX)
-		return jl__fail(err, -E2BIG,
-				"environment variable \"%.*s\" has %zu bytes; at most %u are taken",
-				SHOWN, name, strlen(value), ENV_VALUE_MAX);
+		return jl__fail(
+			err, -E2BIG,
+			"environment variable \"%.*s\" has %zu bytes; at most %u are taken",
+			SHOWN, name, strlen(value), ENV_VALUE_MAX);
 	if (!jl__is_utf8(value, strlen(value)))
-		return jl__fail(err, -EINVAL, "environment variable \"%.*s\" is not valid UTF-8",
-				SHOWN, name);
+		return jl__fail(err, -EINVAL,
+				"environment variable \"%.*s\" is not valid UTF-8", SHOWN,
+				name);
 	return 0;
 }
 
@@ -171,7 +181,8 @@ static int set_env(jl_job_spec *spec, const char *name, const char *value, bool 
 	if (r < 0)
 		return r;
 	if (spec->env_bytes + strlen(name) + strlen(value) + 2 > ARGS_MAX_BYTES)
-		return jl__fail(err, -E2BIG, "the environment has more than %u bytes altogether",
+		return jl__fail(err, -E2BIG,
+				"the environment has more than %u bytes altogether",
 				ARGS_MAX_BYTES);
 	while (at < spec->env_count && strcmp(spec->env[at].name, name) != 0)
 		at++;
@@ -187,7 +198,8 @@ static int set_env(jl_job_spec *spec, const char *name, const char *value, bool 
 	if (at == spec->env_count) {
 		spec->env_count++;
 	} else {
-		spec->env_bytes -= strlen(spec->env[at].name) + strlen(spec->env[at].value) + 2;
+		spec->env_bytes -=
+			strlen(spec->env[at].name) + strlen(spec->env[at].value) + 2;
 		env_done(&spec->env[at]);
 	}
 	spec->env[at] = fresh;
@@ -207,7 +219,8 @@ int jl_job_spec_set_secret_env(jl_job_spec *spec, const char *name, const char *
 	return set_env(spec, name, value, true, ret_err);
 }
 
-/* ---- names and places -------------------------------------------------------------------- */
+/* ---- names and places
+ * -------------------------------------------------------------------- */
 
 static bool alnum(char c)
 {
@@ -244,9 +257,10 @@ int jl_job_spec_set_name(jl_job_spec *spec, const char *name, jl_error **ret_err
 {
 	jl__error_init(ret_err);
 	if (name && !name_ok(name))
-		return jl__fail(ret_err, -EINVAL,
-				"\"%.*s\" is not a job name; use 1 to 63 letters, digits, _ . - and begin and end with a letter or digit",
-				SHOWN, name);
+		return jl__fail(
+			ret_err, -EINVAL,
+			"\"%.*s\" is not a job name; use 1 to 63 letters, digits, _ . - and begin and end with a letter or digit",
+			SHOWN, name);
 	return replace(&spec->name, name, ret_err);
 }
 
@@ -275,9 +289,10 @@ int jl_job_spec_set_hostname(jl_job_spec *spec, const char *hostname, jl_error *
 {
 	jl__error_init(ret_err);
 	if (hostname && !hostname_ok(hostname))
-		return jl__fail(ret_err, -EINVAL,
-				"\"%.*s\" is not a host name; use 1 to 64 letters, digits, - and . between them",
-				SHOWN, hostname);
+		return jl__fail(
+			ret_err, -EINVAL,
+			"\"%.*s\" is not a host name; use 1 to 64 letters, digits, - and . between them",
+			SHOWN, hostname);
 	return replace(&spec->hostname, hostname, ret_err);
 }
 
@@ -286,28 +301,35 @@ int jl_job_spec_set_work_dir(jl_job_spec *spec, const char *path, jl_error **ret
 	jl__error_init(ret_err);
 	if (path && path[0] != '/')
 		return jl__fail(ret_err, -EINVAL,
-				"working directory \"%.*s\" is not an absolute path", SHOWN, path);
+				"working directory \"%.*s\" is not an absolute path",
+				SHOWN, path);
 	if (path && strlen(path) > 4095)
-		return jl__fail(ret_err, -ENAMETOOLONG,
-				"the working directory has %zu bytes; at most 4095 are taken",
-				strlen(path));
+		return jl__fail(
+			ret_err, -ENAMETOOLONG,
+			"the working directory has %zu bytes; at most 4095 are taken",
+			strlen(path));
 	if (path && !jl__is_utf8(path, strlen(path)))
-		return jl__fail(ret_err, -EINVAL, "the working directory is not valid UTF-8");
+		return jl__fail(ret_err, -EINVAL,
+				"the working directory is not valid UTF-8");
 	return replace(&spec->work_dir, path, ret_err);
 }
 
-int jl_job_spec_set_user(jl_job_spec *spec, uint32_t uid, uint32_t gid, jl_error **ret_err)
+int jl_job_spec_set_user(jl_job_spec *spec, uint32_t uid, uint32_t gid,
+			 jl_error **ret_err)
 {
 	jl__error_init(ret_err);
 	if (uid > ID_MAX || gid > ID_MAX)
-		return jl__fail(ret_err, -ERANGE, "%s %" PRIu32 " is out of range; 0 to %u are taken",
-				uid > ID_MAX ? "user" : "group", uid > ID_MAX ? uid : gid, ID_MAX);
+		return jl__fail(ret_err, -ERANGE,
+				"%s %" PRIu32 " is out of range; 0 to %u are taken",
+				uid > ID_MAX ? "user" : "group", uid > ID_MAX ? uid : gid,
+				ID_MAX);
 	spec->uid = uid;
 	spec->gid = gid;
 	return 0;
 }
 
-/* ---- streams ---------------------------------------------------------------------------------- */
+/* ---- streams
+ * ---------------------------------------------------------------------------------- */
 
 /* What could be turned into a way out of the job is refused; see the header. */
 static const char *stream_refusal(int fd)
@@ -341,21 +363,25 @@ int jl_job_spec_set_stdio(jl_job_spec *spec, int stream, int fd, jl_error **ret_
 
 	jl__error_init(ret_err);
 	if (stream < 0 || stream > 2)
-		return jl__fail(ret_err, -EINVAL,
-				"stream %d does not exist; 0, 1 and 2 are the standard streams", stream);
+		return jl__fail(
+			ret_err, -EINVAL,
+			"stream %d does not exist; 0, 1 and 2 are the standard streams",
+			stream);
 	if (fd < -1)
 		return jl__fail(ret_err, -EBADF, "%d is not a descriptor", fd);
 	if (fd >= 0) {
 		copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		if (copy < 0)
-			return jl__fail_errno(ret_err, -errno,
-					      "cannot duplicate descriptor %d for stream %d", fd,
-					      stream);
+			return jl__fail_errno(
+				ret_err, -errno,
+				"cannot duplicate descriptor %d for stream %d", fd,
+				stream);
 		refusal = stream_refusal(copy);
 		if (refusal) {
 			(void)jl__close(copy);
-			return jl__fail(ret_err, -EINVAL, "descriptor %d for stream %d %s", fd,
-					stream, refusal);
+			return jl__fail(ret_err, -EINVAL,
+					"descriptor %d for stream %d %s", fd, stream,
+					refusal);
 		}
 	}
 	(void)jl__close(spec->streams[stream]);
@@ -363,7 +389,8 @@ int jl_job_spec_set_stdio(jl_job_spec *spec, int stream, int fd, jl_error **ret_
 	return 0;
 }
 
-/* ---- everything else ------------------------------------------------------------------------------ */
+/* ---- everything else
+ * ------------------------------------------------------------------------------ */
 
 int jl_job_spec_set_timeout(jl_job_spec *spec, uint64_t timeout_usec, jl_error **ret_err)
 {
@@ -372,7 +399,8 @@ int jl_job_spec_set_timeout(jl_job_spec *spec, uint64_t timeout_usec, jl_error *
 		timeout_usec = 0;
 	if (timeout_usec && (timeout_usec < 1000 || timeout_usec > TIMEOUT_MAX_USEC))
 		return jl__fail(ret_err, -ERANGE,
-				"a timeout of %" PRIu64 " µs is out of range; 1 ms to 366 days are taken",
+				"a timeout of %" PRIu64
+				" µs is out of range; 1 ms to 366 days are taken",
 				timeout_usec);
 	spec->timeout_usec = timeout_usec;
 	return 0;
@@ -391,13 +419,16 @@ int jl_job_spec_set_tmpfs_bytes(jl_job_spec *spec, const char *path, uint64_t by
 	else if (path && strcmp(path, "/dev/shm") == 0)
 		slot = &spec->shm_bytes;
 	if (!slot)
-		return jl__fail(ret_err, -EINVAL,
-				"\"%.*s\" has no size of its own; /tmp, /work and /dev/shm have", SHOWN,
-				path ? path : "");
+		return jl__fail(
+			ret_err, -EINVAL,
+			"\"%.*s\" has no size of its own; /tmp, /work and /dev/shm have",
+			SHOWN, path ? path : "");
 	if (bytes && (bytes < 65536 || bytes > UINT64_C(1) << 62))
-		return jl__fail(ret_err, -ERANGE,
-				"%" PRIu64 " bytes for %s are out of range; at least 65536 are taken",
-				bytes, path);
+		return jl__fail(
+			ret_err, -ERANGE,
+			"%" PRIu64
+			" bytes for %s are out of range; at least 65536 are taken",
+			bytes, path);
 	*slot = bytes;
 	return 0;
 }
@@ -406,7 +437,8 @@ int jl_job_spec_set_network(jl_job_spec *spec, int network, jl_error **ret_err)
 {
 	jl__error_init(ret_err);
 	if (network != JL_NETWORK_NONE && network != JL_NETWORK_HOST)
-		return jl__fail(ret_err, -EINVAL, "%d is not a network of this version", network);
+		return jl__fail(ret_err, -EINVAL, "%d is not a network of this version",
+				network);
 	spec->network = network;
 	return 0;
 }
@@ -415,8 +447,8 @@ int jl_job_spec_set_seccomp(jl_job_spec *spec, int level, jl_error **ret_err)
 {
 	jl__error_init(ret_err);
 	if (!jl__filter_level_name(level))
-		return jl__fail(ret_err, -EINVAL, "%d is not a seccomp level of this version",
-				level);
+		return jl__fail(ret_err, -EINVAL,
+				"%d is not a seccomp level of this version", level);
 	spec->seccomp = level;
 	return 0;
 }
@@ -443,8 +475,8 @@ int jl_job_spec_set_orphan(jl_job_spec *spec, int orphan, jl_error **ret_err)
 {
 	jl__error_init(ret_err);
 	if (orphan != JL_ORPHAN_KILL && orphan != JL_ORPHAN_KEEP)
-		return jl__fail(ret_err, -EINVAL, "%d does not say what becomes of an orphan",
-				orphan);
+		return jl__fail(ret_err, -EINVAL,
+				"%d does not say what becomes of an orphan", orphan);
 	spec->orphan = orphan;
 	return 0;
 }
@@ -457,11 +489,13 @@ int jl_job_spec_set_rlimit(jl_job_spec *spec, int resource, uint64_t soft, uint6
 
 	jl__error_init(ret_err);
 	if (!name)
-		return jl__fail(ret_err, -EINVAL, "%d is not a resource of setrlimit", resource);
+		return jl__fail(ret_err, -EINVAL, "%d is not a resource of setrlimit",
+				resource);
 	if (soft > hard)
 		return jl__fail(ret_err, -EINVAL,
-				"soft limit %" PRIu64 " of %s is above its hard limit %" PRIu64, soft,
-				name, hard);
+				"soft limit %" PRIu64
+				" of %s is above its hard limit %" PRIu64,
+				soft, name, hard);
 	while (at < spec->rlimit_count && spec->rlimits[at].resource != resource)
 		at++;
 	if (at == spec->rlimit_count)
@@ -474,7 +508,8 @@ int jl_job_spec_check(const jl_job_spec *spec, jl_error **ret_err)
 {
 	jl__error_init(ret_err);
 	if (spec->arg_count == 0)
-		return jl__fail(ret_err, -EINVAL,
-				"the job has no command; add one with jl_job_spec_add_arg()");
+		return jl__fail(
+			ret_err, -EINVAL,
+			"the job has no command; add one with jl_job_spec_add_arg()");
 	return 0;
 }

@@ -24,7 +24,8 @@ struct jl__spec_rlimit {
 	uint64_t hard;
 };
 
-/* Default of jl_limits_set_pids() for jobs; not applied where there is no pids controller. */
+/* Default of jl_limits_set_pids() for jobs; not applied where there is no pids
+ * controller. */
 #define JL__PIDS_DEFAULT 4096
 
 struct jl_job_spec {

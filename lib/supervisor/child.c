@@ -40,7 +40,7 @@ static const char *plan_text(const struct jl__plan *plan, uint32_t offset)
 	return (const char *)plan + offset;
 }
 
-static const void *plan_items(const struct jl__plan *plan, struct jl__span span)
+static const void *plan_items(const struct jl__plan *plan, struct jl__array span)
 {
 	return (const char *)plan + span.offset;
 }

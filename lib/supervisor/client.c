@@ -287,6 +287,11 @@ void client_readable(void)
 	} else if (request->type == JL__REQUEST_SPAWN && got >= (long)sizeof(*request) &&
 		   sv.own_ns > 0) {
 		spawn(request, (size_t)got, fds, count);
+	} else if (request->type == JL__REQUEST_WORK && count == 1 && sv.work < 0 &&
+		   got == sizeof(struct jl__request_work)) {
+		sv.work = fds[0];
+		__builtin_memcpy(sv.work_name, ((struct jl__request_work *)inbox)->name,
+				 sizeof(sv.work_name));
 	} else {
 		close_all(fds, count);
 		if (got == sizeof(*request))

@@ -30,7 +30,7 @@ static int string_fits(const struct jl__plan *plan, uint32_t offset)
 	return 0;
 }
 
-static int strings_fit(const struct jl__plan *plan, struct jl__span span)
+static int strings_fit(const struct jl__plan *plan, struct jl__array span)
 {
 	const uint32_t *list = (const uint32_t *)((const char *)plan + span.offset);
 
@@ -48,14 +48,15 @@ static int plan_check(const struct jl__plan *plan, uint32_t size)
 
 	if (size < sizeof(*plan) || plan->magic != JL__PLAN_MAGIC || plan->size != size)
 		return __LINE__;
-	if (!jl__span_fits(plan->argv, 4, size) || !jl__span_fits(plan->envp, 4, size) ||
-	    !jl__span_fits(plan->commands, 4, size) ||
-	    !jl__span_fits(plan->tree, 1, size) ||
-	    !jl__span_fits(plan->ops, sizeof(struct jl__op), size) ||
-	    !jl__span_fits(plan->writes, sizeof(struct jl__plan_write), size) ||
-	    !jl__span_fits(plan->stats, sizeof(struct jl__plan_stat), size) ||
-	    !jl__span_fits(plan->rlimits, sizeof(struct jl__plan_rlimit), size) ||
-	    !jl__span_fits(plan->filter, sizeof(struct sock_filter), size))
+	if (!jl__array_fits(plan->argv, 4, size) ||
+	    !jl__array_fits(plan->envp, 4, size) ||
+	    !jl__array_fits(plan->commands, 4, size) ||
+	    !jl__array_fits(plan->tree, 1, size) ||
+	    !jl__array_fits(plan->ops, sizeof(struct jl__op), size) ||
+	    !jl__array_fits(plan->writes, sizeof(struct jl__plan_write), size) ||
+	    !jl__array_fits(plan->stats, sizeof(struct jl__plan_stat), size) ||
+	    !jl__array_fits(plan->rlimits, sizeof(struct jl__plan_rlimit), size) ||
+	    !jl__array_fits(plan->filter, sizeof(struct sock_filter), size))
 		return __LINE__;
 	if (!plan->argv.count || !plan->commands.count || plan->filter.count > 4096 ||
 	    plan->hierarchies >> sv.hierarchies)
@@ -122,7 +123,7 @@ void launch_free(struct launch *launch)
 	sv.spare = launch;
 }
 
-static char **pointers(char **at, const struct jl__plan *plan, struct jl__span span)
+static char **pointers(char **at, const struct jl__plan *plan, struct jl__array span)
 {
 	const uint32_t *list = (const uint32_t *)((const char *)plan + span.offset);
 

@@ -180,8 +180,7 @@ int supervisor_setup(void)
 
 int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t count)
 {
-	uint32_t want = hello->hierarchies + !!(hello->flags & JL__HELLO_IDS_FD) +
-			!!(hello->flags & JL__HELLO_WORK_FD);
+	uint32_t want = hello->hierarchies + !!(hello->flags & JL__HELLO_IDS_FD);
 	long r;
 
 	if (hello->magic != JL__PLAN_MAGIC || hello->hierarchies > JL__HIERARCHIES_MAX ||
@@ -197,10 +196,7 @@ int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t cou
 	}
 	if (hello->flags & JL__HELLO_IDS_FD)
 		sv.ids = fds[hello->hierarchies];
-	if (hello->flags & JL__HELLO_WORK_FD)
-		sv.work = fds[count - 1];
 	__builtin_memcpy(sv.nest_name, hello->nest, sizeof(sv.nest_name));
-	__builtin_memcpy(sv.work_name, hello->work, sizeof(sv.work_name));
 	if (!sv.privileged) {
 		r = map_caller();
 		if (r < 0)

@@ -2,11 +2,12 @@
 #include "sys/sys.h"
 
 /*
- * Written in assembly because the child wakes up on another stack: nothing the compiler kept
- * on the old one exists there.
+ * Written in assembly because the child wakes up on another stack: nothing the compiler
+ * kept on the old one exists there.
  */
 #if defined(__x86_64__)
-long jl__sys_clone3_call(struct clone_args *args, size_t size, int (*fn)(void *), void *arg)
+long jl__sys_clone3_call(struct clone_args *args, size_t size, int (*fn)(void *),
+			 void *arg)
 {
 	register void *fn_reg __asm__("r12") = (void *)fn;
 	register void *arg_reg __asm__("r13") = arg;
@@ -30,7 +31,8 @@ long jl__sys_clone3_call(struct clone_args *args, size_t size, int (*fn)(void *)
 	return ret;
 }
 #elif defined(__aarch64__)
-long jl__sys_clone3_call(struct clone_args *args, size_t size, int (*fn)(void *), void *arg)
+long jl__sys_clone3_call(struct clone_args *args, size_t size, int (*fn)(void *),
+			 void *arg)
 {
 	register long x8 __asm__("x8") = __NR_clone3;
 	register void *x0 __asm__("x0") = args;
@@ -49,8 +51,8 @@ long jl__sys_clone3_call(struct clone_args *args, size_t size, int (*fn)(void *)
 			 "brk 0\n"
 			 "1:"
 			 : "+r"(x0)
-			 : "r"(x8), "r"(x1), "r"(fn_reg), "r"(arg_reg),
-			   [exit] "i"(__NR_exit_group)
+			 : "r"(x8), "r"(x1), "r"(fn_reg),
+			   "r"(arg_reg), [exit] "i"(__NR_exit_group)
 			 : "memory", "cc", "x30");
 	return (long)x0;
 }

@@ -136,6 +136,12 @@ static inline long jl__sys_unlinkat(int dir, const char *path, int flags)
 	return jl__sys3_(__NR_unlinkat, dir, path, flags);
 }
 
+static inline long jl__sys_renameat2(int from, const char *from_path, int to,
+				     const char *to_path, unsigned int flags)
+{
+	return jl__sys5_(__NR_renameat2, from, from_path, to, to_path, flags);
+}
+
 static inline long jl__sys_fchownat(int dir, const char *path, unsigned int uid,
 				    unsigned int gid, int flags)
 {

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting a supervisor: a nest of cgroups, the embedded program in a sealed memfd, two
+ * clones so that it is nobody's child, a hello with everything it needs. The calling
+ * program may have threads, gigabytes, its own idea of descriptors 0 to 2 and of SIGCHLD:
+ * memory is shared and never copied, nothing runs in its copy of the C library, and its
+ * wait() calls never see our processes.
+ */
+#define JL_MODULE "supervisor"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "spawn/link.h"
+#include "sys/sys.h"
+
+#define STACK_BYTES ((size_t)64 << 10)
+#define SUPERVISOR_FD 3
+#define LOW_FD 10 /* ours stay above, so that 0 to 3 can be filled in any order */
+#define HELLO_WAIT_MSEC 30000
+
+extern const char jl__supervisor_image[];
+extern const char jl__supervisor_image_end[];
+
+/* ---- the program
+ * ------------------------------------------------------------------------- */
+
+static int program_fd(jl_error **err)
+{
+	size_t size = (size_t)(jl__supervisor_image_end - jl__supervisor_image);
+	_cleanup_close_ int fd = -EBADF;
+	int high;
+
+	/* MFD_EXEC came with the sysctl that may ask for it; older kernels refuse the
+	 * flag. */
+	fd = (int)jl__sys_memfd_create("joblet-supervisor",
+				       MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x10U);
+	if (fd == -EINVAL)
+		fd = (int)jl__sys_memfd_create("joblet-supervisor",
+					       MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd == -EACCES) {
+		/* This host forbids programs in memory; the same one is installed as a
+		 * file. */
+		fd = open(JL_SUPERVISOR_PATH, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return jl__fail_errno(
+				err, -errno,
+				"vm.memfd_noexec forbids programs in memory, and %s cannot be opened",
+				JL_SUPERVISOR_PATH);
+	} else if (fd < 0) {
+		return jl__fail_errno(err, fd, "cannot make memory for the supervisor");
+	} else {
+		for (size_t at = 0; at < size;) {
+			ssize_t put = write(fd, jl__supervisor_image + at, size - at);
+
+			if (put < 0 && errno != EINTR)
+				return jl__fail_errno(err, -errno,
+						      "cannot write the supervisor");
+			at += put > 0 ? (size_t)put : 0;
+		}
+		if (fcntl(fd, F_ADD_SEALS,
+			  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+			return jl__fail_errno(err, -errno, "cannot seal the supervisor");
+	}
+	high = fcntl(fd, F_DUPFD_CLOEXEC, LOW_FD);
+	return high < 0 ? jl__fail_errno(err, -errno, "cannot duplicate a descriptor")
+			: high;
+}
+
+/* ---- two clones
+ * ------------------------------------------------------------------------------ */
+
+struct birth {
+	int program;
+	int socket;
+	int null;
+	uint64_t flags; /* of the supervisor's own clone */
+	char *stack;	/* of the second child */
+	int step;	/* what failed, and why */
+	long code;
+};
+
+static int fail_birth(struct birth *birth, int step, long code)
+{
+	birth->step = step;
+	birth->code = code;
+	return 1;
+}
+
+/* In the supervisor-to-be, sharing the caller's memory until exec. System calls only. */
+static int second_child(void *arg)
+{
+	static char *argv[] = { (char *)"joblet-supervisor", NULL };
+	static char *envp[] = { NULL };
+	struct birth *birth = arg;
+
+	for (int i = 0; i < 3; i++)
+		if (jl__sys_dup3(birth->null, i, 0) < 0)
+			return fail_birth(birth, 1, -EMFILE);
+	if (jl__sys_dup3(birth->socket, SUPERVISOR_FD, 0) < 0)
+		return fail_birth(birth, 1, -EMFILE);
+	(void)jl__sys_close_range(SUPERVISOR_FD + 1, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+	return fail_birth(
+		birth, 2,
+		jl__sys_execveat(birth->program, "", argv, envp, AT_EMPTY_PATH));
+}
+
+/* Dies at once, so that the supervisor is not the caller's child. */
+static int first_child(void *arg)
+{
+	struct birth *birth = arg;
+	struct clone_args args = {
+		.flags = birth->flags | CLONE_VM | CLONE_VFORK,
+		.exit_signal = SIGCHLD,
+		.stack = (uintptr_t)birth->stack,
+		.stack_size = STACK_BYTES,
+	};
+	long pid = jl__sys_clone3_call(&args, sizeof(args), second_child, birth);
+
+	return pid < 0 ? fail_birth(birth, 3, pid) : 0;
+}
+
+static int give_birth(struct birth *birth)
+{
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_VFORK,
+		/* No signal: the caller's wait() does not see it, and it never executes.
+		 */
+		.exit_signal = 0,
+		.stack_size = STACK_BYTES,
+	};
+	uint64_t all = ~UINT64_C(0), old = 0;
+	siginfo_t info;
+	char *stacks;
+	long pid;
+
+	stacks = mmap(NULL, 2 * STACK_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (stacks == MAP_FAILED)
+		return fail_birth(birth, 3, -ENOMEM);
+	args.stack = (uintptr_t)stacks;
+	birth->stack = stacks + STACK_BYTES;
+	/* A handler of the caller must not run on our stacks. */
+	(void)jl__sys_rt_sigprocmask(SIG_SETMASK, &all, &old, sizeof(all));
+	pid = jl__sys_clone3_call(&args, sizeof(args), first_child, birth);
+	if (pid < 0)
+		fail_birth(birth, 3, pid);
+	else
+		while (waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL) < 0 &&
+		       errno == EINTR)
+			;
+	(void)jl__sys_rt_sigprocmask(SIG_SETMASK, &old, NULL, sizeof(old));
+	(void)munmap(stacks, 2 * STACK_BYTES);
+	return birth->step;
+}
+
+/* ---- hello
+ * ------------------------------------------------------------------------------------ */
+
+/* Behind the number of a line of /proc/PID/cgroup: "::" for v2, ":cpu,cpuacct:" for v1.
+ */
+static int group_key(const struct jl__cg_hierarchy *hierarchy, char key[32])
+{
+	char text[4096], *line, *next;
+	_cleanup_close_ int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	static const struct {
+		uint32_t offer;
+		const char *name;
+	} names[] = {
+		{ JL__CG_CPU, "cpu" },	       { JL__CG_CPUSET, "cpuset" },
+		{ JL__CG_MEMORY, "memory" },   { JL__CG_IO, "blkio" },
+		{ JL__CG_PIDS, "pids" },       { JL__CG_FREEZER, "freezer" },
+		{ JL__CG_CPUACCT, "cpuacct" },
+	};
+	ssize_t len;
+
+	if (hierarchy->version == 2) {
+		(void)snprintf(key, 32, "::");
+		return 0;
+	}
+	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (len < 0)
+		return -ENOENT;
+	text[len] = '\0';
+	for (line = text; *line; line = next) {
+		char *first = strchr(line, ':'), *second;
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		else
+			next = line + strlen(line);
+		second = first ? strchr(first + 1, ':') : NULL;
+		if (!second || second - first > 29)
+			continue;
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			const char *hit;
+			size_t n = strlen(names[i].name);
+
+			if (!(hierarchy->offers & names[i].offer))
+				continue;
+			hit = memmem(first, (size_t)(second - first) + 1, names[i].name,
+				     n);
+			if (hit && (hit[-1] == ':' || hit[-1] == ',') &&
+			    (hit[n] == ':' || hit[n] == ',')) {
+				(void)snprintf(key, 32, "%.*s", (int)(second - first) + 1,
+					       first);
+				return 0;
+			}
+		}
+	}
+	return -ENOENT;
+}
+
+static int open_ids(struct jl__link *link, jl_error **err)
+{
+	_cleanup_free_ char *folder = NULL, *path = NULL;
+	int fd, r;
+
+	r = jl__ctx_runtime_dir(link->ctx, &folder, err);
+	if (r < 0)
+		return r;
+	path = jl__format("%s/ids", folder);
+	if (!path)
+		return jl__oom(err);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return jl__fail_errno(err, -errno,
+				      "cannot open %s, which says what ids are in use",
+				      path);
+	return fd;
+}
+
+static int make_hello(struct jl__link *link, const struct jl__cg_tree *tree, int *fds,
+		      uint32_t *count, struct jl__hello *hello)
+{
+	*hello = (struct jl__hello){
+		.type = JL__REQUEST_HELLO,
+		.magic = JL__PLAN_MAGIC,
+		.flags = link->privileged ? JL__HELLO_PRIVILEGED | JL__HELLO_IDS_FD : 0,
+		.hierarchies = link->nest.count,
+		.map_uid = (uint32_t)jl__sys_geteuid(),
+		.map_gid = (uint32_t)jl__sys_getegid(),
+	};
+	(void)snprintf(hello->nest, sizeof(hello->nest), "%s", link->nest.name);
+	for (uint32_t i = 0; i < link->nest.count; i++) {
+		const struct jl__cg_hierarchy *hierarchy = &tree->list[i];
+
+		hello->list[i].version = (uint32_t)hierarchy->version;
+		hello->list[i].memory_v1 =
+			hierarchy->version == 1 && (hierarchy->offers & JL__CG_MEMORY);
+		/* A hierarchy without a nest keeps its number; nothing ever joins it. */
+		if (group_key(hierarchy, hello->list[i].key) < 0)
+			link->nest.offers &= ~hierarchy->offers;
+		fds[(*count)++] =
+			link->nest.fds[i] >= 0 ? link->nest.fds[i] : link->devnull;
+	}
+	return 0;
+}
+
+static int say_hello(struct jl__link *link, const struct jl__cg_tree *tree,
+		     jl_error **err)
+{
+	struct jl__hello hello;
+	struct jl__reply reply;
+	struct pollfd ready = { .fd = link->fd, .events = POLLIN };
+	int fds[JL__HIERARCHIES_MAX + 2];
+	uint32_t count = 0;
+	_cleanup_close_ int ids = -EBADF;
+	ssize_t got;
+	int r;
+
+	(void)make_hello(link, tree, fds, &count, &hello);
+	if (link->privileged) {
+		ids = open_ids(link, err);
+		if (ids < 0)
+			return ids;
+		fds[count++] = ids;
+	}
+	r = jl__link_send(link, &hello, sizeof(hello), NULL, 0, fds, count);
+	if (r < 0)
+		return jl__fail_errno(err, r, "cannot talk to the supervisor");
+	do
+		r = poll(&ready, 1, HELLO_WAIT_MSEC);
+	while (r < 0 && errno == EINTR);
+	got = r > 0 ? recv(link->fd, &reply, sizeof(reply), 0) : 0;
+	if (got != (ssize_t)sizeof(reply) || reply.type != JL__REPLY_READY)
+		return jl__fail(err, -ECONNRESET,
+				"the supervisor ended before it was ready");
+	if (reply.code < 0)
+		return jl__fail_errno(
+			err, reply.code,
+			"the supervisor cannot set up its namespaces (rnx doctor tells what is missing)");
+	return 0;
+}
+
+/* ---- together
+ * ----------------------------------------------------------------------------------- */
+
+static const char *birth_step(int step)
+{
+	switch (step) {
+	case 1:
+		return "cannot pass descriptors to the supervisor";
+	case 2:
+		return "cannot execute the supervisor";
+	default:
+		return "cannot clone the supervisor (new pid namespace)";
+	}
+}
+
+static int bring_up(struct jl__link *link, jl_error **err)
+{
+	struct birth birth = {
+		.flags = CLONE_NEWPID | (link->privileged ? 0 : CLONE_NEWUSER),
+	};
+	_cleanup_close_ int program = -EBADF, theirs = -EBADF;
+	int pair[2];
+
+	if (link->devnull < 0) {
+		_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		link->devnull = null < 0 ? null : fcntl(null, F_DUPFD_CLOEXEC, LOW_FD);
+		if (link->devnull < 0)
+			return jl__fail_errno(err, -errno, "cannot open /dev/null");
+	}
+	program = program_fd(err);
+	if (program < 0)
+		return program;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return jl__fail_errno(err, -errno, "cannot make a socket pair");
+	link->fd = pair[0];
+	theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, LOW_FD);
+	(void)jl__close(pair[1]);
+	if (theirs < 0)
+		return jl__fail_errno(err, -errno, "cannot duplicate a descriptor");
+	birth.program = program;
+	birth.socket = theirs;
+	birth.null = link->devnull;
+	if (give_birth(&birth))
+		return jl__fail_errno(err, (int)birth.code, "%s", birth_step(birth.step));
+	return 0;
+}
+
+int jl__link_start(struct jl__link *link, jl_error **err)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	const struct jl__cg_tree *tree;
+	uint64_t random;
+	char id[24];
+	int r;
+
+	r = jl__ctx_cgroups(link->ctx, &tree, err);
+	if (r < 0)
+		return r;
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return jl__fail_errno(err, -errno, "cannot get random bytes");
+	(void)snprintf(id, sizeof(id), "%016" PRIx64, random);
+	link->privileged = jl__ctx_privileged();
+	(void)jl__cg_nest_sweep(tree);
+	jl__link_sweep_work(link);
+	jl__free(link->nest_why);
+	link->nest_why = NULL;
+	r = jl__cg_nest_create(tree, id, link->ctx->flags & JL_CTX_MOVE_SELF, &link->nest,
+			       &link->nest_why, err);
+	if (r < 0)
+		return r;
+	r = bring_up(link, err);
+	if (r == 0)
+		r = say_hello(link, tree, err);
+	/* The lock on the nest is the supervisor's alone from here on. */
+	jl__cg_nest_close(&link->nest);
+	if (r < 0) {
+		link->fd = jl__close(link->fd);
+		(void)jl__cg_nest_remove(tree, link->nest.name);
+		return r;
+	}
+	(void)epoll_ctl(link->ctx->epoll_fd, EPOLL_CTL_ADD, link->fd, &event);
+	jl__log(link->ctx, JL_LOG_INFO, JL_MODULE, "started, cgroups in %s",
+		link->nest.name);
+	if (link->nest_why)
+		jl__log(link->ctx, JL_LOG_WARNING, "cgroup", "%s", link->nest_why);
+	return 0;
+}
