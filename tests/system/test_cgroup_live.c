@@ -563,6 +563,38 @@ START_TEST(a_member_of_a_leaf_is_where_it_should_be)
 }
 END_TEST
 
+/* Only where v2 has controllers: elsewhere nothing stands in the way of a member. */
+START_TEST(a_lone_member_of_the_base_moves_when_it_may)
+{
+	const struct jl__cg_hierarchy *v2 = &fake_ctx.cgroups->list[0];
+	struct jl__cg_nest nest;
+	char *why = NULL;
+	pid_t pid = 0;
+
+	if (v2->version != 2 || v2->offers == JL__CG_CORE)
+		return;
+	ck_ok(jl__cg_write(v2->base_fd, "cgroup.procs", "0"));
+	if (_i == 0)
+		pid = start_child();
+	ck_ok(jl__cg_nest_create(fake_ctx.cgroups, name, true, &nest, &why, &err));
+	if (_i == 0) {
+		ck_assert_ptr_nonnull(strstr(why, "holds other processes"));
+		ck_assert_uint_eq(nest.offers & v2->offers, JL__CG_CORE);
+		ck_assert(!is_mine("joblet-main"));
+		ck_assert_int_eq(kill(pid, SIGKILL), 0);
+		reap_killed(pid);
+	} else {
+		ck_assert_msg(!why, "%s", why);
+		ck_assert_uint_eq(nest.offers & v2->offers, v2->offers);
+		ck_assert(is_mine("joblet-main"));
+	}
+	ck_assert_int_eq(jl__cg_nest_remove(fake_ctx.cgroups, nest.name), 0);
+	jl__cg_nest_close(&nest);
+	jl__free(why);
+	ck_ok(jl__cg_write(own->list[0].base_fd, "cgroup.procs", "0"));
+}
+END_TEST
+
 START_TEST(root_folder_is_on_a_whole_disk_and_proc_is_not)
 {
 	char device[32] = "", path[64];
@@ -655,6 +687,7 @@ int main(void)
 	tcase_add_test(tcase, a_sweep_takes_what_nobody_holds);
 	tcase_add_test(tcase, sweeps_never_take_a_nest_that_is_being_made);
 	tcase_add_test(tcase, a_member_of_a_leaf_is_where_it_should_be);
+	tcase_add_loop_test(tcase, a_lone_member_of_the_base_moves_when_it_may, 0, 2);
 	tcase_add_test(tcase, root_folder_is_on_a_whole_disk_and_proc_is_not);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
