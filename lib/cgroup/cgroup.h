@@ -77,8 +77,9 @@ struct jl__cg_nest {
  * Creates the nest: v2 controllers enabled stepwise from the base, v1 cpuset filled in.
  * A hierarchy the caller may not write to is left out (its offers are then missing).
  * may_move: the calling process may be moved into the leaf "joblet-main" of the base when it
- * is the only process there and v2 forbids controllers otherwise. Codes: -ENOMEM, -EEXIST,
- * -EMFILE, -ENFILE; everything else shows up as missing offers, with the reason in *why
+ * is the only process there and v2 forbids controllers otherwise. id: 1 to 56 characters of
+ * [A-Za-z0-9_-], not "main"; no dot, so that no unit of a service manager is ever taken for a
+ * nest. Codes: -EINVAL (id), -ENOMEM, -EEXIST, -EMFILE, -ENFILE; everything else shows up as missing offers, with the reason in *why
  * (released with jl__free(); NULL when nothing is missing).
  */
 int jl__cg_nest_create(const struct jl__cg_tree *tree, const char *id, bool may_move,
@@ -87,7 +88,11 @@ int jl__cg_nest_create(const struct jl__cg_tree *tree, const char *id, bool may_
 void jl__cg_nest_close(struct jl__cg_nest *nest);
 /* Kills what is left inside, removes the groups of all jobs and the nest itself. */
 int jl__cg_nest_remove(const struct jl__cg_tree *tree, const char *name);
-/* Removes every nest below the base that nobody holds. Returns how many, or -errno. */
+/*
+ * Removes every nest below the base that nobody holds, with what still runs in its jobs. A
+ * group with processes of its own beside the jobs is not a nest and stays. Returns how many,
+ * or -errno.
+ */
 int jl__cg_nest_sweep(const struct jl__cg_tree *tree);
 
 /* One write to a file of a group, and what it must read back as (without line end). */

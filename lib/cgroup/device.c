@@ -58,7 +58,7 @@ static int behind_mount(const char *path, const struct jl__mountinfo *mount,
 			char ret_device[32], jl_error **err)
 {
 	_cleanup_free_ char *source = NULL;
-	struct statx st;
+	struct statx st = { 0 };
 	int r;
 
 	if (!jl__span_is(mount->type, "btrfs"))
