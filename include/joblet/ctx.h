@@ -57,6 +57,9 @@ JL_API jl_ctx *jl_ctx_ref(jl_ctx *ctx);
  * Drop a reference. With the last one the connection to the supervisor closes: jobs end or
  * go on as jl_job_spec_set_orphan() said. Jobs hold a reference on their context.
  *
+ * When no job goes on, the last call returns after the supervisor has removed everything it
+ * made on the machine.
+ *
  * @param ctx  Context; NULL is fine.
  * @return NULL.
  * @since 0.1

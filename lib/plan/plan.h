@@ -198,6 +198,7 @@ struct jl__request {
 struct jl__request_work {
 	struct jl__request head;
 	char name[64]; /* of the folder, to remove it at the end */
+	char path[];   /* NUL terminated */
 };
 
 #define JL__HELLO_PRIVILEGED (1u << 0) /* own range of ids for each job */

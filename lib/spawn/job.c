@@ -77,7 +77,7 @@ static int send_plan(struct jl__link *link, const jl_job *job, const jl_job_spec
 	return jl__link_send(link, &request, sizeof(request), NULL, 0, fds, 4);
 }
 
-static jl_job *job_new(jl_ctx *ctx, struct jl__link *link)
+static jl_job *job_new(jl_ctx *ctx, struct jl__link *link, bool keep)
 {
 	jl_job *job = jl__calloc(1, sizeof(*job));
 
@@ -89,6 +89,7 @@ static jl_job *job_new(jl_ctx *ctx, struct jl__link *link)
 	job->ctx = jl_ctx_ref(ctx);
 	job->pidfd = -EBADF;
 	job->number = ++link->next_number;
+	job->keep = keep;
 	job->state = JL__JOB_STARTING;
 	return job;
 }
@@ -140,7 +141,7 @@ int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
 	r = jl__link_get(ctx, &link, ret_err);
 	if (r < 0)
 		return r;
-	job = job_new(ctx, link);
+	job = job_new(ctx, link, spec->orphan == JL_ORPHAN_KEEP);
 	if (!job)
 		return jl__oom(ret_err);
 	r = start(link, job, spec, ret_err);

@@ -355,8 +355,30 @@ static int pump(struct jl__link *link, jl_error **err)
 	return 0;
 }
 
+/*
+ * Unless jobs were told to go on: waits until the supervisor has killed them, removed all of
+ * their traces and its own, and is gone.
+ */
+static void see_off(const struct jl__link *link)
+{
+	struct pollfd gone = { .fd = link->fd, .events = POLLIN };
+	char rest[64];
+	ssize_t got;
+
+	for (const jl_job *job = link->running; job; job = job->next)
+		if (job->keep)
+			return;
+	if (link->fd < 0 || shutdown(link->fd, SHUT_WR) < 0)
+		return;
+	do {
+		(void)poll(&gone, 1, LOST_WAIT_MSEC);
+		got = recv(link->fd, rest, sizeof(rest), MSG_DONTWAIT);
+	} while (got > 0 || (got < 0 && errno == EINTR));
+}
+
 static void link_close(struct jl__link *link)
 {
+	see_off(link);
 	(void)jl__close(link->fd);
 	(void)jl__close(link->devnull);
 	/* No handles are left, or the context would be there still. */

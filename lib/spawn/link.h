@@ -23,6 +23,7 @@ struct jl_job {
 	struct jl__link *link; /* NULL once it is on no list of the link */
 	jl_job *next, *prev;
 	bool event_waiting;
+	bool keep; /* goes on without its context */
 	enum jl__job_state state;
 	uint32_t number; /* on the connection */
 	uint32_t group;

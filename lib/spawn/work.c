@@ -49,7 +49,7 @@ int jl__link_work(struct jl__link *link, jl_error **err)
 {
 	struct jl__request_work request = { .head = { .type = JL__REQUEST_WORK } };
 	_cleanup_close_ int root = -EBADF, fd = -EBADF;
-	_cleanup_free_ char *state = NULL;
+	_cleanup_free_ char *state = NULL, *path = NULL;
 	int r;
 
 	if (link->work_path)
@@ -70,11 +70,15 @@ int jl__link_work(struct jl__link *link, jl_error **err)
 	    faccessat(root, request.name, F_OK, 0) < 0)
 		return jl__fail_errno(err, -errno, "cannot lock folder %s/work/%s", state,
 				      request.name);
-	r = jl__link_send(link, &request, sizeof(request), NULL, 0, &fd, 1);
+	path = jl__format("%s/work/%s", state, request.name);
+	if (!path)
+		return jl__oom(err);
+	r = jl__link_send(link, &request, sizeof(request), path, strlen(path) + 1, &fd,
+			  1);
 	if (r < 0)
 		return jl__fail_errno(err, r, "cannot talk to the supervisor");
-	link->work_path = jl__format("%s/work/%s", state, request.name);
-	return link->work_path ? 0 : jl__oom(err);
+	link->work_path = jl__steal(path);
+	return 0;
 }
 
 void jl__link_sweep_work(struct jl__link *link)

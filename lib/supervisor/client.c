@@ -51,9 +51,14 @@ struct part {
 static char inbox[sizeof(struct jl__request) + JL__PLAN_INLINE_MAX + 4096]
 	__attribute__((aligned(16)));
 
+/*
+ * The descriptor stays open until we are gone ourselves: a client that only stopped talking
+ * waits for its end of file, and knows then that nothing of us is left.
+ */
 void client_gone(void)
 {
-	fd_close(&sv.client);
+	(void)jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_DEL, sv.client, NULL);
+	sv.client = -1;
 	for (uint32_t i = 0; i < sv.jobs_used; i++) {
 		struct job *job = &sv.jobs[i];
 
@@ -288,10 +293,12 @@ void client_readable(void)
 		   sv.own_ns > 0) {
 		spawn(request, (size_t)got, fds, count);
 	} else if (request->type == JL__REQUEST_WORK && count == 1 && sv.work < 0 &&
-		   got == sizeof(struct jl__request_work)) {
-		sv.work = fds[0];
-		__builtin_memcpy(sv.work_name, ((struct jl__request_work *)inbox)->name,
-				 sizeof(sv.work_name));
+		   got > (long)sizeof(struct jl__request_work) && !inbox[got - 1]) {
+		const struct jl__request_work *work =
+			(const struct jl__request_work *)inbox;
+
+		/* When it fails, jobs that need it fail, and say so. */
+		(void)work_accept(fds[0], work->name, work->path);
 	} else {
 		close_all(fds, count);
 		if (got == sizeof(*request))

@@ -109,7 +109,6 @@ void launch_free(struct launch *launch)
 		fd_close(&launch->streams[i]);
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
 		fd_close(&launch->tasks[i]);
-	fd_close(&launch->status);
 	fd_close(&launch->work);
 	if (launch->plan_mapped)
 		pages_put((void *)launch->plan, launch->plan_mapped);
@@ -272,7 +271,9 @@ static int clone_child(struct job *job, struct jl__failure *failure)
 			args.cgroup = (uint64_t)job->kit.groups[i];
 		}
 	r = jl__sys_clone3_call(&args, sizeof(args), child_main, launch);
-	fd_close(&launch->status);
+	/* The child has a descriptor of its own under this number, which it reads from
+	 * here. */
+	(void)jl__sys_close(pipe[1]);
 	if (r < 0)
 		return failed(failure, JL__STEP_CLONE, 0, r);
 	job->pid = (int)r;

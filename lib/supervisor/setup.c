@@ -167,7 +167,7 @@ int supervisor_setup(void)
 	if (sv.epoll < 0)
 		return sv.epoll;
 	sv.fresh_stage = -1;
-	sv.ids = sv.work = -1;
+	sv.ids = sv.work = sv.work_lock = -1;
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
 		sv.nest[i] = -1;
 	/* ENODEV without sibling threads, EINVAL without the option: nothing to protect

@@ -45,8 +45,8 @@ struct launch {
 	struct kit *kit;
 	int streams[3];
 	int tasks[JL__HIERARCHIES_MAX];
-	int status;
-	int work; /* folder for /work, or -1 */
+	int status; /* write end of the status pipe; the child's once it is cloned */
+	int work;   /* folder for /work, or -1 */
 	uint64_t exec_wall_usec;
 	uint64_t exec_mono_usec;
 	char stack[STACK_BYTES] __attribute__((aligned(16)));
@@ -102,7 +102,8 @@ struct supervisor {
 	int host_net;
 	int host_root;
 	int ids;
-	int work;
+	int work;      /* folder for /work on disk, as the host's side shows it */
+	int work_lock; /* the same as the library opened and locked it */
 	int privileged;
 	int tmpfs_idmap;
 	int core_sched;
@@ -167,6 +168,9 @@ void client_send(const struct jl__reply *reply, const void *more, size_t len, in
 void client_gone(void);
 
 /* tree.c */
+/* Into the mount namespace that shows what the caller sees, and back. */
+long host_enter(void);
+void host_leave(void);
 int template_get(const struct jl__tree *tree, struct jl__failure *failure);
 /* Fills a user namespace with a range of ids of its own (or the caller's id). */
 int kit_ids(struct kit *kit, struct jl__failure *failure);
@@ -206,6 +210,7 @@ void jobs_deadlines(uint64_t now);
 void jobs_deadline_set(struct job *job, uint64_t deadline);
 
 /* work.c */
+int work_accept(int lock, const char *name, const char *path);
 int work_make(const struct kit *kit, const struct jl__plan *plan);
 void work_remove(const struct kit *kit);
 

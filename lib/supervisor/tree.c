@@ -33,14 +33,14 @@ static const char *op_text(const struct jl__tree *tree, uint32_t offset)
 /* ---- the host's side ------------------------------------------------------------------
  */
 
-static long host_enter(void)
+long host_enter(void)
 {
 	long r = jl__sys_setns(sv.host_ns, CLONE_NEWNS_);
 
 	return r < 0 ? r : jl__sys_fchdir(sv.host_root);
 }
 
-static void host_leave(void)
+void host_leave(void)
 {
 	/* Cannot fail: we came from there. If it does, later steps fail on missing paths.
 	 */

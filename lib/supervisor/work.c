@@ -12,12 +12,40 @@
 
 #include "sys/remove.h"
 
-#define CLONE_NEWNS_ 0x00020000
-
 static char *work_name(char *buf, const struct kit *kit)
 {
 	put_number(put_text(buf, "job-"), kit->group);
 	return buf;
+}
+
+/*
+ * The library's descriptor carries the lock, but belongs to a mount of another namespace;
+ * what can be mounted for jobs is the same folder as our side of the host shows it.
+ */
+int work_accept(int lock, const char *name, const char *path)
+{
+	struct statx theirs, ours;
+	long r;
+
+	sv.work_lock = lock;
+	__builtin_memcpy(sv.work_name, name, sizeof(sv.work_name));
+	r = host_enter();
+	if (r == 0)
+		r = jl__sys_openat(sv.host_root, path + 1,
+				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	host_leave();
+	if (r < 0)
+		return (int)r;
+	sv.work = (int)r;
+	if (jl__sys_statx(lock, "", AT_EMPTY_PATH, STATX_INO, &theirs) < 0 ||
+	    jl__sys_statx(sv.work, "", AT_EMPTY_PATH, STATX_INO, &ours) < 0 ||
+	    theirs.stx_ino != ours.stx_ino ||
+	    theirs.stx_dev_major != ours.stx_dev_major ||
+	    theirs.stx_dev_minor != ours.stx_dev_minor) {
+		fd_close(&sv.work);
+		return -ESTALE;
+	}
+	return 0;
 }
 
 /* A detached mount of the new folder, or -errno. */
@@ -39,12 +67,10 @@ int work_make(const struct kit *kit, const struct jl__plan *plan)
 		return (int)r;
 	/* The folder belongs to a mount of the host's side, which is where it can be
 	 * cloned. */
-	r = jl__sys_setns(sv.host_ns, CLONE_NEWNS_);
-	if (r < 0)
-		return (int)r;
-	fd = (int)jl__sys_open_tree(sv.work, name, OPEN_TREE_CLONE | O_CLOEXEC);
-	(void)jl__sys_setns(sv.own_ns, CLONE_NEWNS_);
-	(void)jl__sys_chdir("/");
+	r = host_enter();
+	fd = r < 0 ? (int)r
+		   : (int)jl__sys_open_tree(sv.work, name, OPEN_TREE_CLONE | O_CLOEXEC);
+	host_leave();
 	if (fd < 0)
 		return fd;
 	r = jl__sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr));
