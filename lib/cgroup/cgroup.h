@@ -79,7 +79,8 @@ struct jl__cg_nest {
  * may_move: the calling process may be moved into the leaf "joblet-main" of the base when it
  * is the only process there and v2 forbids controllers otherwise. id: 1 to 56 characters of
  * [A-Za-z0-9_-], not "main"; no dot, so that no unit of a service manager is ever taken for a
- * nest. Codes: -EINVAL (id), -ENOMEM, -EEXIST, -EMFILE, -ENFILE; everything else shows up as missing offers, with the reason in *why
+ * nest. Codes: -EINVAL (id), -ENOMEM, -EEXIST, -EMFILE, -ENFILE; everything else shows up as
+ * missing offers, with the reason in *why
  * (released with jl__free(); NULL when nothing is missing).
  */
 int jl__cg_nest_create(const struct jl__cg_tree *tree, const char *id, bool may_move,
