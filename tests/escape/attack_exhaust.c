@@ -293,6 +293,62 @@ static void socket_memory(void)
 	hold(start);
 }
 
+/*
+ * Quotas that the kernel counts per user, and for a user of a user namespace also for who
+ * made that namespace: a job must not use up those of root, nor of other jobs.
+ */
+static void quotas(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 10, .mq_msgsize = 8192 };
+	unsigned int watchers = 0, queues = 0, signals = 0, timers = 0, terminals = 0;
+	sigset_t blocked;
+	double start;
+	timer_t timer;
+
+	(void)sigemptyset(&blocked);
+	(void)sigaddset(&blocked, SIGRTMIN);
+	(void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+	while (watchers < 20000 && inotify_init1(IN_CLOEXEC) >= 0)
+		watchers++;
+	for (; queues < 2000; queues++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "/quota%u", queues);
+		if (mq_open(name, O_RDWR | O_CREAT, 0600, &attr) == (mqd_t)-1)
+			break;
+	}
+	while (terminals < 20000 && posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC) >= 0)
+		terminals++;
+	while (timers < 100000 && timer_create(CLOCK_MONOTONIC, NULL, &timer) == 0)
+		timers++;
+	while (signals < 2000000 &&
+	       sigqueue(getpid(), SIGRTMIN, (union sigval){ 0 }) == 0)
+		signals++;
+	held("%u inotify instances, %u queues, %u terminals, %u timers, %u signals",
+	     watchers, queues, terminals, timers, signals);
+	eating();
+	start = now();
+	hold(start);
+}
+
+/* A neighbour meanwhile: one of each must be there for it. */
+static void quotas_neighbour(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 10, .mq_msgsize = 8192 };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	timer_t timer;
+
+	if (inotify_init1(IN_CLOEXEC) < 0)
+		escaped("no inotify instance: %s", strerror(errno));
+	if (mq_open("/neighbour", O_RDWR | O_CREAT, 0600, &attr) == (mqd_t)-1)
+		escaped("no message queue: %s", strerror(errno));
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+		escaped("no timer: %s", strerror(errno));
+	if (posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC) < 0)
+		escaped("no terminal: %s", strerror(errno));
+	held("one of each was asked for");
+}
+
 static void processor(void)
 {
 	double start = now();
@@ -339,6 +395,8 @@ const struct attack exhaust_attacks[] = {
 	{ "exhaust-terminals", terminals, BY_HARNESS | IN_SANDBOX },
 	{ "exhaust-ipc", ipc, BY_HARNESS | IN_SANDBOX },
 	{ "exhaust-socket-memory", socket_memory, BY_HARNESS | IN_SANDBOX },
+	{ "exhaust-quotas", quotas, BY_HARNESS | IN_SANDBOX },
+	{ "exhaust-quotas-neighbour", quotas_neighbour, BY_HARNESS },
 	{ "exhaust-processor", processor, BY_HARNESS | IN_SANDBOX },
 	{ "exhaust-output", output, BY_HARNESS | IN_SANDBOX },
 	{ NULL, NULL, 0 },

@@ -89,10 +89,55 @@ static void read_only_ioctl(void)
 	must_fail("FICLONE onto it", ioctl(fd, FICLONE, fd));
 	must_fail("fallocate", fallocate(fd, 0, 0, 1 << 20));
 	must_fail("ftruncate", ftruncate(fd, 1 << 20));
-	/* A lease makes whoever opens the host's file for writing wait, 45 s by default.
-	 */
-	must_fail("a lease on a host file", fcntl(fd, F_SETLEASE, F_RDLCK));
 	(void)close(fd);
+}
+
+/*
+ * A lease makes whoever opens the file wait, 45 s by default: with a lease on /usr/bin/ls
+ * a job would hold up the host and all its neighbours. Leases go to owners, and a file
+ * that is shown as root's is owned by the job's root.
+ */
+static void leases(void)
+{
+	static const char *const files[] = { "/bin/sh",	      "/usr/bin/env",
+					     "/usr/bin/wc",   "/etc/passwd",
+					     "/etc/services", "/usr" };
+	static const struct {
+		const char *name;
+		int command, type;
+	} kinds[] = {
+		{ "a read lease", F_SETLEASE, F_RDLCK },
+		{ "a write lease", F_SETLEASE, F_WRLCK },
+	};
+	unsigned int tried = 0;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		int fd = open(files[i], O_RDONLY | O_CLOEXEC);
+
+		for (size_t k = 0; fd >= 0 && k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+			struct {
+				unsigned int flags;
+				unsigned short type, pad;
+			} delegation = { 0, (unsigned short)kinds[k].type, 0 };
+			char what[128];
+
+			tried++;
+			(void)snprintf(what, sizeof(what), "%s on %s", kinds[k].name,
+				       files[i]);
+			must_fail(what, fcntl(fd, F_SETLEASE, kinds[k].type));
+			(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+			/* The filter looks at an int only if it is told to. */
+			must_fail(what, syscall(SYS_fcntl, fd, F_SETLEASE | 0x100000000L,
+						kinds[k].type));
+			(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+			/* F_SETDELEG of Linux 6.19, for folders, too. */
+			must_fail("a delegation", fcntl(fd, 1024 + 16, &delegation));
+		}
+		if (fd >= 0)
+			(void)close(fd);
+	}
+	if (tried == 0)
+		untried("no file to try");
 }
 
 /* ---- leaving by name ---- */
@@ -432,6 +477,7 @@ static void setuid_host_files(void)
 const struct attack fs_attacks[] = {
 	{ "fs-read-only", read_only, IN_SANDBOX },
 	{ "fs-read-only-ioctl", read_only_ioctl, IN_SANDBOX },
+	{ "fs-leases", leases, IN_SANDBOX },
 	{ "fs-dot-dot", dot_dot, 0 },
 	{ "fs-links-out", links_out, IN_SANDBOX },
 	{ "fs-rename-race", rename_race, IN_SANDBOX },

@@ -22,42 +22,44 @@ static const char *const top_level[] = {
 
 /* Of /etc only what programs need to run, and nothing that tells about the machine. */
 static const char *const etc_files[] = {
-	"passwd",
-	"group",
-	"hosts",
-	"hostname",
-	"resolv.conf",
-	"services",
-	"protocols",
-	"networks",
-	"rpc",
-	"nsswitch.conf",
-	"host.conf",
+	"alpine-release",
+	"alternatives",
+	"bash.bashrc",
+	"ca-certificates",
+	"ca-certificates.conf",
+	"crypto-policies",
+	"debian_version",
+	"fedora-release",
 	"gai.conf",
-	"localtime",
-	"timezone",
+	"group",
+	"host.conf",
+	"hostname",
+	"hosts",
+	"inputrc",
 	"ld.so.cache",
 	"ld.so.conf",
 	"ld.so.conf.d",
-	"ssl",
-	"ca-certificates",
-	"os-release",
+	"locale.alias",
+	"localtime",
+	"lsb-release",
+	"magic",
 	"mime.types",
-	"alternatives",
-	"terminfo",
-	"inputrc",
-	"profile",
-	"pki",
-	"crypto-policies",
-	"ca-certificates.conf",
-	"ld-musl-x86_64.path",
-	"ld-musl-aarch64.path",
-	"alpine-release",
-	"debian_version",
-	"bash.bashrc",
-	"shells",
-	"ethertypes",
 	"mtab",
+	"networks",
+	"nsswitch.conf",
+	"os-release",
+	"passwd",
+	"pki",
+	"profile",
+	"protocols",
+	"redhat-release",
+	"resolv.conf",
+	"rpc",
+	"services",
+	"shells",
+	"ssl",
+	"terminfo",
+	"timezone",
 	NULL,
 };
 
@@ -85,7 +87,8 @@ static void judge_file(const char *path, const struct stat *st)
 		char name[256];
 
 		(void)snprintf(name, sizeof(name), "%.*s", (int)n, slash + 1);
-		if (!one_of(name, etc_files) && strangers++ < 20)
+		if (!one_of(name, etc_files) && strncmp(name, "java-", 5) != 0 &&
+		    strangers++ < 20)
 			escaped("unexpected in /etc: %s", path);
 		return;
 	}
@@ -308,7 +311,9 @@ static void judge_mount(const char *point, const char *opts, const char *type,
 		escaped("mount at %s is outside of my cgroup", point);
 	if (!has_option(opts, "nosuid"))
 		escaped("%s (%s) is mounted without nosuid: %s", point, type, opts);
-	if (!has_option(opts, "nodev") && strncmp(point, "/dev", 4) != 0)
+	/* The masks of /proc are /dev/null, which nodev would make unreadable. */
+	if (!has_option(opts, "nodev") && strncmp(point, "/dev", 4) != 0 &&
+	    strncmp(point, "/proc/", 6) != 0)
 		escaped("%s (%s) is mounted without nodev: %s", point, type, opts);
 	if (!has_option(opts, "ro") && !one_of(point, writable_mounts) &&
 	    strncmp(point, "/proc", 5) != 0 && strncmp(point, "/dev/", 5) != 0)

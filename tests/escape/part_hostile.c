@@ -2,9 +2,15 @@
 /* Jobs that eat what is shared, and jobs that will not end: the host goes on. */
 #include "harness.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_PIDS "200"
@@ -88,6 +94,106 @@ static void feed(const struct eater *e, double neighbour_limit, double program_l
 	tap_result(host_is_clean(e->attack), "nothing is left after %s", e->attack);
 }
 
+/* ---- quotas by user ---- */
+
+/* What root on the host still gets; NULL when all is well. */
+static const char *host_quota(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct mq_attr attr = { .mq_maxmsg = 10, .mq_msgsize = 8192 };
+	int watcher = inotify_init1(IN_CLOEXEC), terminal;
+	char name[64];
+	timer_t timer;
+	mqd_t mq;
+
+	if (watcher < 0)
+		return "inotify instance";
+	(void)close(watcher);
+	terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (terminal < 0)
+		return "terminal";
+	(void)close(terminal);
+	(void)snprintf(name, sizeof(name), "/joblet-escape-%d", (int)getpid());
+	mq = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
+	if (mq == (mqd_t)-1 && errno != ENOSYS)
+		return "message queue";
+	(void)mq_unlink(name);
+	if (mq != (mqd_t)-1)
+		(void)mq_close(mq);
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+		return "timer";
+	(void)timer_delete(timer);
+	return NULL;
+}
+
+static void quotas(void)
+{
+	static const char *const flags[] = { "--max-memory=512", NULL };
+	static struct run neighbour;
+	const char *lacking = host_quota();
+
+	if (lacking != NULL) {
+		tap_skip("quotas of root", "root lacks them already");
+		return;
+	}
+	run_init(&run);
+	run_attack_words(&run, flags, "exhaust-quotas");
+	if (!run_start(&run) || !run_until(&run, "eating", 30)) {
+		run_finish(&run, 5);
+		tap_result(false, "exhaust-quotas starts");
+		run_show(&run, NULL);
+		return;
+	}
+	lacking = host_quota();
+	run_init(&neighbour);
+	run_attack_words(&neighbour, NULL, "exhaust-quotas-neighbour");
+	run_whole(&neighbour, 20);
+	run_finish(&run, 20);
+	tap_result(lacking == NULL, "a job does not use up root's quotas");
+	if (lacking != NULL)
+		tap_note("root on the host gets no %s", lacking);
+	tap_result(neighbour.status == 0, "a job does not use up its neighbours' quotas");
+	if (neighbour.status != 0)
+		run_show(&neighbour, NULL);
+	run_show(&run, "held");
+	tap_result(host_is_clean("exhaust-quotas"),
+		   "nothing is left after exhaust-quotas");
+}
+
+/* ---- hardly any memory ---- */
+
+/*
+ * Until its command runs a job shares its memory with the supervisor: the kernel's way of
+ * ending one of them at its limit must not end the other.
+ */
+static void tiny_memory(void)
+{
+	static const char *const sizes[] = { "1", "2", "3", "4", "8" };
+	unsigned int lost = 0, odd = 0;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char flag[32];
+
+		(void)snprintf(flag, sizeof(flag), "--max-memory=%s", sizes[i]);
+		for (int round = 0; round < 10; round++) {
+			run_init(&run);
+			run_add_all(&run, (const char *const[]){ "run", flag, "/bin/true",
+								 NULL });
+			run_whole(&run, 20);
+			if (strstr(run.output, "supervisor died") != NULL && lost++ == 0)
+				run_show(&run, NULL);
+			/* Runs, out of memory, or refused: but always with a clear end.
+			 */
+			if (run.status != 0 && run.status != 137 && run.status != 1 &&
+			    odd++ == 0)
+				tap_note("%s: exit status %d", flag, run.status);
+		}
+	}
+	tap_result(lost == 0, "no memory limit is small enough to end the supervisor");
+	tap_result(odd == 0, "a job with hardly any memory ends clearly");
+	tap_result(host_is_clean("tiny memory"), "nothing is left after tiny memory");
+}
+
 void part_exhaust(void)
 {
 	double neighbour = 0, program = 0;
@@ -108,6 +214,8 @@ void part_exhaust(void)
 	program = 20 * program > 2 ? 20 * program : 2;
 	for (size_t i = 0; i < sizeof(eaters) / sizeof(eaters[0]); i++)
 		feed(&eaters[i], neighbour, program);
+	quotas();
+	tiny_memory();
 }
 
 /* ---- PID 1 ---- */
