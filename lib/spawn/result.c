@@ -69,6 +69,7 @@ void jl__job_set_result(jl_job *job, const struct jl__reply *reply, const char *
 	struct jl_result *result = &job->result;
 	struct jl_stats *stats = &job->stats;
 
+	stats->size = sizeof(*stats);
 	jl__cg_stats_clear(stats);
 	add_stats(stats, text, len);
 	job->stats_known = len > 0;
