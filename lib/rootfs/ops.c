@@ -39,6 +39,8 @@ struct jl__op *jl__ops_add(struct jl__ops *ops, uint32_t type, const char *path,
 	static struct jl__op nowhere; /* written to, never read, once memory is short */
 	struct jl__op *bigger, *op;
 
+	if (ops->failed)
+		return &nowhere;
 	bigger = jl__resize(ops->list, (ops->count + 1) * sizeof(*ops->list));
 	if (!bigger) {
 		ops->failed = -ENOMEM;

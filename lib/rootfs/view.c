@@ -192,7 +192,8 @@ static void add_parents(struct jl__ops *ops, const char *path)
 
 	for (const char *slash = strchr(path + 4, '/'); slash;
 	     slash = strchr(slash + 1, '/')) {
-		bool there = false;
+		/* Without memory there may be no text to compare with. */
+		bool there = ops->failed;
 
 		(void)snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
 		for (uint32_t i = 0; i < ops->count && !there; i++)

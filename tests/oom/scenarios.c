@@ -252,7 +252,7 @@ const struct scenario scenarios[] = {
 	{ "a cgroup that is not there", open_missing_cgroup },
 	{ "a cgroup from start to end", use_cgroup, .needs_root = true },
 	{ "a description", describe },
-	{ "the explanation of a job", explain },
-	{ "a job from start to end", run_job, .needs_root = true },
+	{ "the explanation of a job", explain, .may_pass = true },
+	{ "a job from start to end", run_job, .needs_root = true, .may_pass = true },
 	{ .name = NULL },
 };
