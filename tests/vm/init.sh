@@ -24,7 +24,7 @@ first_stage() {
 		tries=$((tries + 1))
 	done
 	$bb mkdir -p /root
-	if ! $bb mount -t ext4 -o rw,relatime /dev/vda /root; then
+	if ! $bb mount -t ext4 -o rw,relatime,noinit_itable /dev/vda /root; then
 		echo "vm: no root disk"
 		$bb poweroff -f
 	fi

@@ -436,8 +436,7 @@ END_TEST
 
 static void pivot(void)
 {
-	if (chdir("/mnt") || mkdir("inside", 0755) ||
-	    syscall(SYS_pivot_root, ".", "."))
+	if (chdir("/mnt") || mkdir("inside", 0755) || syscall(SYS_pivot_root, ".", "."))
 		_exit(1);
 	if (umount2(".", MNT_DETACH) || chdir("/"))
 		_exit(2);
@@ -492,9 +491,9 @@ START_TEST(seccomp_filters_are_there)
 					    SECCOMP_RET_USER_NOTIF };
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-		ck_assert_int_eq(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0,
-					 &actions[i]),
-				 0);
+		ck_assert_int_eq(
+			syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &actions[i]),
+			0);
 }
 END_TEST
 
