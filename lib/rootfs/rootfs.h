@@ -45,6 +45,7 @@ int jl__view_compile(const struct jl__view *view, struct jl__tree **ret, jl_erro
 
 /* Sizes of scratch folders; 0 is the kernel's default. */
 struct jl__scratch {
+	bool own_ids; /* the job's ids are nobody's on the host */
 	uint64_t tmp_bytes;
 	uint64_t work_bytes;
 	uint64_t shm_bytes;

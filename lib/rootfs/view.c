@@ -400,21 +400,29 @@ static void add_scratch(struct jl__ops *ops, const char *path, uint32_t mode,
 	op->number = bytes;
 }
 
-int jl__view_complete(const struct jl__scratch *scratch, struct jl__ops *ops)
+/*
+ * With ids of its own a job cannot open what is for the host's root only; the mask is for
+ * what it could open. A caller without that privilege may be some root itself: then all
+ * of it.
+ */
+static void add_mask(struct jl__ops *ops, const char *name, bool own_ids,
+		     const char *behind)
 {
 	char path[64];
+	struct statx st;
 
+	(void)snprintf(path, sizeof(path), "/proc/%s", name);
+	if (look(path, &st, 0) && (!own_ids || st.stx_mode & (S_IROTH | S_IWOTH)))
+		jl__ops_add(ops, JL__OP_MASK, path + 1, behind);
+}
+
+int jl__view_complete(const struct jl__scratch *scratch, struct jl__ops *ops)
+{
 	jl__ops_add(ops, JL__OP_PROC, "proc", NULL);
-	for (size_t i = 0; i < COUNT(masked_files); i++) {
-		(void)snprintf(path, sizeof(path), "/proc/%s", masked_files[i]);
-		if (access(path, F_OK) == 0)
-			jl__ops_add(ops, JL__OP_MASK, path + 1, "dev/null");
-	}
-	for (size_t i = 0; i < COUNT(masked_dirs); i++) {
-		(void)snprintf(path, sizeof(path), "/proc/%s", masked_dirs[i]);
-		if (access(path, F_OK) == 0)
-			jl__ops_add(ops, JL__OP_MASK, path + 1, "sys");
-	}
+	for (size_t i = 0; i < COUNT(masked_files); i++)
+		add_mask(ops, masked_files[i], scratch->own_ids, "dev/null");
+	for (size_t i = 0; i < COUNT(masked_dirs); i++)
+		add_mask(ops, masked_dirs[i], scratch->own_ids, "sys");
 	jl__ops_add(ops, JL__OP_READONLY, "proc/sys", NULL)->attrs = JL__MOUNT_RDONLY;
 	jl__ops_add(ops, JL__OP_PTS, "dev/pts", NULL);
 	add_scratch(ops, "dev/shm", 01777, scratch->shm_bytes);

@@ -74,9 +74,12 @@ static void job_ended(struct jl__link *link, jl_job *job)
 {
 	lock(link->ctx);
 	unlist(link, job);
-	if (job->refs == 0) {
+	if (job->refs == 0 || job == link->waited_for) {
+		bool unwanted = job->refs == 0;
+
 		unlock(link->ctx);
-		job_release(job);
+		if (unwanted)
+			job_release(job);
 		return;
 	}
 	job->link = link;
@@ -298,7 +301,7 @@ static void lost(struct jl__link *link)
 			"the supervisor died; %u jobs were killed with it", count);
 }
 
-static int receive_one(struct jl__link *link)
+static int receive_one(struct jl__link *link, bool wait)
 {
 	struct iovec part = { .iov_base = link->inbox, .iov_len = JL__REPLY_MAX };
 	union {
@@ -316,7 +319,8 @@ static int receive_one(struct jl__link *link)
 	int fd = -EBADF;
 
 	do
-		got = recvmsg(link->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		got = recvmsg(link->fd, &message,
+			      MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
 	while (got < 0 && errno == EINTR);
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;
@@ -336,11 +340,16 @@ int jl__link_receive(struct jl__link *link, int wait_msec)
 
 	if (link->fd < 0)
 		return -ECONNRESET;
-	if (wait_msec && poll(&ready, 1, wait_msec) < 0 && errno != EINTR)
-		return -errno;
-	do
-		r = receive_one(link);
-	while (r > 0);
+	if (wait_msec < 0) {
+		/* The usual case, and the one that is measured: one call, one message. */
+		r = receive_one(link, true);
+	} else {
+		if (wait_msec && poll(&ready, 1, wait_msec) < 0 && errno != EINTR)
+			return -errno;
+		do
+			r = receive_one(link, false);
+		while (r > 0);
+	}
 	if (r < 0)
 		lost(link);
 	return r;
@@ -356,8 +365,8 @@ static int pump(struct jl__link *link, jl_error **err)
 }
 
 /*
- * Unless jobs were told to go on: waits until the supervisor has killed them, removed all of
- * their traces and its own, and is gone.
+ * Unless jobs were told to go on: waits until the supervisor has killed them, removed all
+ * of their traces and its own, and is gone.
  */
 static void see_off(const struct jl__link *link)
 {
@@ -392,6 +401,7 @@ static void link_close(struct jl__link *link)
 	jl__free(link->work_path);
 	jl__free(link->view);
 	jl__free(link->view_key);
+	jl__ops_done(&link->ops);
 	jl__free(link->inbox);
 	jl__free(link);
 }
@@ -444,6 +454,7 @@ static uint64_t now_usec(void)
 int jl_job_wait(jl_job *job, uint64_t timeout_usec, jl_error **ret_err)
 {
 	uint64_t start = now_usec(), passed = 0;
+	struct jl__link *link;
 
 	jl__error_init(ret_err);
 	while (job->state != JL__JOB_ENDED) {
@@ -453,7 +464,10 @@ int jl_job_wait(jl_job *job, uint64_t timeout_usec, jl_error **ret_err)
 		if (timeout_usec != JL_FOREVER)
 			msec = left / 1000 > 3600000 ? 3600000
 						     : (int)((left + 999) / 1000);
-		(void)jl__link_receive(job->link, msec);
+		link = job->link;
+		link->waited_for = job;
+		(void)jl__link_receive(link, msec);
+		link->waited_for = NULL;
 		if (job->state == JL__JOB_ENDED)
 			break;
 		passed = now_usec() - start;

@@ -14,6 +14,7 @@
 #include "cgroup/cgroup.h"
 #include "ctx/ctx.h"
 #include "plan/plan.h"
+#include "rootfs/rootfs.h"
 
 enum jl__job_state { JL__JOB_STARTING, JL__JOB_RUNNING, JL__JOB_FAILED, JL__JOB_ENDED };
 
@@ -49,7 +50,10 @@ struct jl__link {
 	struct jl__tree *view; /* the last one, and what it was made for */
 	char *view_key;
 	uint64_t view_usec;
-	void *inbox; /* JL__REPLY_MAX bytes */
+	struct jl__ops ops; /* what completed the last one, and what it was made for */
+	struct jl__scratch scratch;
+	const jl_job *waited_for; /* its end needs no event */
+	void *inbox;		  /* JL__REPLY_MAX bytes */
 };
 
 /* The link with a living supervisor, started when there is none. */

@@ -360,32 +360,52 @@ static int get_view(struct jl__link *link, const jl_job_spec *spec, jl_error **e
 	return 0;
 }
 
+/* The same holds for what completes it. */
+static int get_completion(struct jl__link *link, const jl_job_spec *spec,
+			  bool work_on_disk, jl_error **err)
+{
+	struct jl__scratch scratch = { 0 };
+
+	scratch.own_ids = link->privileged;
+	scratch.tmp_bytes = spec->tmp_bytes;
+	scratch.work_bytes = spec->work_bytes;
+	scratch.shm_bytes = spec->shm_bytes;
+	scratch.work_on_disk = work_on_disk;
+	if (link->ops.count && memcmp(&scratch, &link->scratch, sizeof(scratch)) == 0)
+		return 0;
+	jl__ops_done(&link->ops);
+	if (jl__view_complete(&scratch, &link->ops) < 0) {
+		jl__ops_done(&link->ops);
+		return jl__oom(err);
+	}
+	link->scratch = scratch;
+	return 0;
+}
+
 static int put_root(struct jl__buf *buf, struct jl__link *link, const jl_job_spec *spec,
 		    struct jl__plan *plan, jl_error **err)
 {
-	_cleanup_(jl__ops_done) struct jl__ops ops = { 0 };
-	struct jl__scratch scratch = {
-		.tmp_bytes = spec->tmp_bytes,
-		.work_bytes = spec->work_bytes,
-		.shm_bytes = spec->shm_bytes,
-		.work_on_disk = plan->flags & JL__PLAN_WORK_ON_DISK,
-	};
+	struct jl__op *ops;
 	uint32_t text;
 	int r;
 
 	r = get_view(link, spec, err);
+	if (r == 0)
+		r = get_completion(link, spec, plan->flags & JL__PLAN_WORK_ON_DISK, err);
 	if (r < 0)
 		return r;
 	plan->tree = put_array(buf, link->view, link->view->size, 1);
-	if (jl__view_complete(&scratch, &ops) < 0)
-		return jl__oom(err);
 	text = (uint32_t)buf->len;
-	(void)jl__buf_add(buf, ops.text, ops.text_len);
-	for (uint32_t i = 0; i < ops.count; i++) {
-		ops.list[i].path += text;
-		ops.list[i].text += text;
+	(void)jl__buf_add(buf, link->ops.text, link->ops.text_len);
+	plan->ops =
+		put_array(buf, link->ops.list, link->ops.count, sizeof(*link->ops.list));
+	if (buf->failed)
+		return buf->failed == -ENOMEM ? jl__oom(err) : buf->failed;
+	ops = (struct jl__op *)(buf->data + plan->ops.offset);
+	for (uint32_t i = 0; i < link->ops.count; i++) {
+		ops[i].path += text;
+		ops[i].text += text;
 	}
-	plan->ops = put_array(buf, ops.list, ops.count, sizeof(*ops.list));
 	return 0;
 }
 
@@ -442,6 +462,8 @@ int jl__plan_compile(struct jl__link *link, const jl_job_spec *spec, const char 
 		r = put_root(buf, link, spec, &plan, err);
 	if (r == 0)
 		r = put_filter(buf, spec, &plan, err);
+	if (r == -E2BIG && buf->failed)
+		goto full;
 	if (r < 0)
 		return r;
 	/* Whatever comes last, a string does not end with the buffer. */

@@ -52,8 +52,8 @@ static char inbox[sizeof(struct jl__request) + JL__PLAN_INLINE_MAX + 4096]
 	__attribute__((aligned(16)));
 
 /*
- * The descriptor stays open until we are gone ourselves: a client that only stopped talking
- * waits for its end of file, and knows then that nothing of us is left.
+ * The descriptor stays open until we are gone ourselves: a client that only stopped
+ * talking waits for its end of file, and knows then that nothing of us is left.
  */
 void client_gone(void)
 {

@@ -61,7 +61,15 @@ void *memset(void *to, int byte, size_t len)
 int memcmp(const void *a, const void *b, size_t len)
 {
 	const unsigned char *x = a, *y = b;
+	uint64_t left, right;
 
+	/* Eight at a time: roots of several kilobytes are compared for every job. */
+	for (; len >= 8; len -= 8, x += 8, y += 8) {
+		__builtin_memcpy(&left, x, 8);
+		__builtin_memcpy(&right, y, 8);
+		if (left != right)
+			break;
+	}
 	for (; len; len--, x++, y++)
 		if (*x != *y)
 			return *x < *y ? -1 : 1;

@@ -151,7 +151,7 @@ uint64_t clock_usec(int clock);
 void *pages_get(size_t bytes);
 void pages_put(void *ptr, size_t bytes);
 void fd_close(int *fd);
-/* Whole small file, NUL terminated; length or -errno. */
+/* Whole small file of proc or cgroupfs, NUL terminated; length or -errno. */
 long file_read(int dir, const char *path, char *buf, size_t size);
 long file_write(int dir, const char *path, const char *text);
 /* Fills in a failure and returns code. */
