@@ -22,7 +22,8 @@ static void log_line(void *data, int level, const char *module, const char *text
 /* Says why the job did not start; returns the exit code shells use for it. */
 static int start_failed(int code, jl_error *err, const char *command)
 {
-	bool is_command = strcmp(jl_error_module(err), "command") == 0;
+	/* A missing working directory has the same code, but is no missing command. */
+	bool is_command = strncmp(jl_error_message(err), "cannot run ", 11) == 0;
 	char buf[SHOWN_MAX];
 
 	say("%s", jl_error_message(err));

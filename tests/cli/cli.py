@@ -3,14 +3,17 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import traceback
 
 RNX = os.path.join(os.environ.get("JOBLET_BUILD_DIR", "build"), "rnx", "rnx")
+TEST_SECONDS = 90
 MUST_RUN = os.environ.get("JOBLET_TEST_MUST_RUN", "0") not in ("", "0")
 
 tests = []
+started = []
 
 
 class Skip(Exception):
@@ -35,9 +38,16 @@ def rnx(*args, stdin=b"", timeout=60, **more):
 
 
 def start(*args, **more):
-    """Starts rnx in a session of its own."""
-    return subprocess.Popen([RNX, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, start_new_session=True, **more)
+    """Starts rnx in a session of its own; it ends with the test that started it."""
+    process = subprocess.Popen([RNX, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, start_new_session=True, **more)
+    started.append(process)
+    return process
+
+
+def alarm(_signal, _frame):
+    """A test that hangs is a test that fails."""
+    raise TimeoutError("the test took too long")
 
 
 def same(got, wanted, what="result"):
@@ -57,10 +67,12 @@ def main():
     """Runs what was marked."""
     if not os.access(RNX, os.X_OK):
         sys.exit(f"Bail out! {RNX} is not built")
-    print(f"1..{len(tests)}")
+    signal.signal(signal.SIGALRM, alarm)
+    print(f"1..{len(tests)}", flush=True)
     failed = 0
     for number, function in enumerate(tests, 1):
         name = function.__name__
+        signal.alarm(TEST_SECONDS)
         try:
             function()
         except Skip as skip:
@@ -74,4 +86,11 @@ def main():
             sys.stdout.flush()
         else:
             print(f"ok {number} {name}", flush=True)
+        finally:
+            signal.alarm(0)
+            for process in started:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+            started.clear()
     sys.exit(1 if failed else 0)

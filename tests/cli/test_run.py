@@ -112,7 +112,7 @@ def a_background_child_ends_with_pid_1():
 def nothing_outside_can_be_signalled():
     host = str(os.getpid())
     same(bash(f"kill -0 {host} 2>/dev/null || echo none"), "none\n")
-    same(bash("kill -9 -1; echo alone"), "alone\n")
+    same(bash("kill -9 -1 2>/dev/null; echo alone"), "alone\n")
 
 
 @test
@@ -216,9 +216,14 @@ def a_folder_as_stdin_is_refused():
 
 @test
 def a_reader_that_goes_away_ends_the_job():
-    result = subprocess.run(["bash", "-c", f"set -o pipefail; '{RNX}' run yes | head -1"],
-                            capture_output=True, timeout=60, check=False)
-    same((result.returncode, result.stdout), (141, b"y\n"))
+    # PID 1 is spared the signal and gets the error of its write; a child gets the signal.
+    for command, code in ((("yes",), 1), (("sh", "-c", "yes; exit $?"), 141)):
+        job = start("run", *command)
+        same(job.stdout.readline(), b"y\n")
+        job.stdout.close()
+        job.stdout = None
+        job.communicate(timeout=30)
+        same(job.returncode, code, command)
 
 
 @test
@@ -329,11 +334,11 @@ def limits_before_and_behind_the_verb():
 
 
 @test
-def a_fork_bomb_stays_within_its_limit():
+def forks_beyond_the_limit_fail():
     limits("cgroup.pids")
-    text = bash("for i in {1..40}; do sleep 20 & done 2>/dev/null; jobs -p | wc -l",
-                "--max-pids=20")
-    assert int(text) <= 20, text
+    text = bash("sh -c 'i=0; while [ $i -lt 40 ]; do sleep 20 & i=$((i+1)); done' 2>/dev/null; "
+                "set -- /proc/[0-9]*; echo $#", "--max-pids=20")
+    assert 15 <= int(text) <= 20, text
 
 
 # ---- signals ------------------------------------------------------------------------------
@@ -341,7 +346,9 @@ def a_fork_bomb_stays_within_its_limit():
 
 def ready(job):
     """Waits for the first line of a job."""
-    same(job.stdout.readline(), b"ready\n")
+    line = job.stdout.readline()
+    if line != b"ready\n":
+        raise AssertionError(f"{line!r} instead of ready: {job.communicate(timeout=30)}")
 
 
 @test
@@ -369,11 +376,13 @@ def signals_end_a_job_that_does_not():
 
 @test
 def the_third_interrupt_kills():
-    job = start("run", "bash", "-c", "trap 'echo no' INT; echo ready; while :; do sleep 0.05; done")
+    job = start("run", "sh", "-c", "trap '' INT; echo ready; exec sleep 60")
     ready(job)
     for _ in range(2):
         job.send_signal(signal.SIGINT)
-        same(job.stdout.readline(), b"no\n")
+        # Signals of one number that wait at the same time are one.
+        time.sleep(0.3)
+        same(job.poll(), None, "still running")
     job.send_signal(signal.SIGINT)
     _, err = job.communicate(timeout=30)
     same((job.returncode, err), (137, b"rnx: job killed\n"))
