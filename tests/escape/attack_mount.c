@@ -213,8 +213,8 @@ static void unmount_one(const char *point, const char *opts, const char *type,
 static void unmount(void)
 {
 	each_mount(unmount_one);
-	must_refuse("umount /proc/kcore",
-		    outcome_of(umount2("/proc/kcore", MNT_DETACH | UMOUNT_NOFOLLOW)));
+	must_refuse("umount /proc/sys",
+		    outcome_of(umount2("/proc/sys", MNT_DETACH | UMOUNT_NOFOLLOW)));
 }
 
 /* ---- other roots ---- */

@@ -10,14 +10,18 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/user.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -387,6 +391,81 @@ static void all_entry32(void)
 }
 #endif
 
+/* ---- by another process's hand ---- */
+
+/*
+ * A tracer lets its child ask for something harmless and changes the question between the
+ * child's entry and the kernel's answer. The filter must look at what is really asked.
+ */
+#if defined(__x86_64__)
+static long traced_child(void *unused)
+{
+	(void)unused;
+	(void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	(void)raise(SIGSTOP);
+	return syscall(SYS_getpid);
+}
+
+static void by_ptrace(void)
+{
+	static const struct {
+		const char *name;
+		unsigned long long nr, args[3];
+	} calls[] = {
+		{ "unshare", SYS_unshare, { 0x10000000 } },
+		{ "mount", SYS_mount, { 0 } },
+		{ "keyctl", SYS_keyctl, { 0, (unsigned long long)-3 } },
+		{ "socket AF_VSOCK", SYS_socket, { AF_VSOCK, SOCK_STREAM, 0 } },
+		{ "io_uring_setup", NR_io_uring_setup, { 4, NOWHERE } },
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		struct user_regs_struct regs;
+		long long answer = 0;
+		bool changed = false;
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(traced_child(NULL) < 0);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) {
+			held("%s by ptrace: no tracing here", calls[i].name);
+			continue;
+		}
+		for (int stop = 0; stop < 20; stop++) {
+			if (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) < 0 ||
+			    waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) ||
+			    ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0)
+				break;
+			if (changed) {
+				answer = (long long)regs.rax;
+				break;
+			}
+			if (regs.orig_rax != SYS_getpid)
+				continue;
+			regs.orig_rax = calls[i].nr;
+			regs.rdi = calls[i].args[0];
+			regs.rsi = calls[i].args[1];
+			regs.rdx = calls[i].args[2];
+			changed = ptrace(PTRACE_SETREGS, pid, NULL, &regs) == 0;
+		}
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, &status, 0);
+		if (!changed) {
+			held("%s by ptrace: could not be changed", calls[i].name);
+			continue;
+		}
+		errno = answer < 0 ? (int)-answer : 0;
+		must_refuse(calls[i].name, outcome_of(answer < 0 ? -1 : (long)answer));
+	}
+}
+#else
+static void by_ptrace(void)
+{
+	held("only written for x86_64");
+}
+#endif
+
 /* Numbers of calls that did not exist when the filter was written. */
 static void unknown_calls(void)
 {
@@ -414,6 +493,7 @@ const struct attack syscall_attacks[] = {
 	{ "syscall-terminal", terminal, 0 },
 	{ "syscall-terminal-of-caller", terminal_of_caller, BY_HARNESS },
 	{ "syscall-32-bit-entry", all_entry32, IN_SANDBOX },
+	{ "syscall-by-ptrace", by_ptrace, 0 },
 	{ "syscall-later-numbers", unknown_calls, 0 },
 	{ NULL, NULL, 0 },
 };

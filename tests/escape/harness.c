@@ -249,7 +249,7 @@ static void pump(struct run *r)
 
 bool run_until(struct run *r, const char *text, double seconds)
 {
-	double end = host_now() + seconds;
+	double end = host_now() + seconds * host_slowness;
 
 	while (host_now() < end && strstr(r->output, text) == NULL && r->out >= 0)
 		pump(r);
@@ -272,7 +272,7 @@ static bool reaped(struct run *r)
 
 void run_finish(struct run *r, double seconds)
 {
-	double end = host_now() + seconds;
+	double end = host_now() + seconds * host_slowness;
 
 	while (!reaped(r) && host_now() < end) {
 		if (r->out >= 0)
@@ -283,7 +283,8 @@ void run_finish(struct run *r, double seconds)
 	if (r->pid > 0) {
 		int status;
 
-		tap_note("rnx did not end within %.0f s and is killed", seconds);
+		tap_note("rnx did not end within %.0f s and is killed",
+			 seconds * host_slowness);
 		(void)kill(r->pid, SIGKILL);
 		(void)waitpid(r->pid, &status, 0);
 		r->pid = 0;

@@ -82,6 +82,13 @@ unsigned int host_count_processes(void);
 double host_neighbour_seconds(void);
 double host_program_seconds(void);
 double host_now(void);
+/* How much slower than usual this machine is, at least 1: limits of time are multiplied.
+ */
+extern double host_slowness;
+
+void host_cgroups_enter(void);
+unsigned int host_cgroups_left(char *names, size_t size);
+void host_cgroups_leave(void);
 
 /* ---- the parts ---- */
 

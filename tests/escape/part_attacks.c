@@ -218,9 +218,17 @@ void part_teeth(void)
 	static const char *const host_network[] = { "--network=host", NULL };
 	static const char *const no_filter[] = { "--seccomp=off", NULL };
 	static const char *const only_filter[] = {
-		"ns-unshare",	    "ns-clone",		 "ns-clone3",
-		"ns-nested-user",   "syscall-sockets",	 "syscall-kernel-surface",
-		"syscall-terminal", "priv-filter-stays",
+		"ns-unshare",
+		"ns-clone",
+		"ns-clone3",
+		"ns-nested-user",
+		"syscall-sockets",
+		"syscall-kernel-surface",
+		"syscall-terminal",
+		"priv-filter-stays",
+		"syscall-keys",
+		"syscall-by-ptrace",
+		"syscall-32-bit-entry",
 	};
 	int spare[2] = { -1, -1 };
 

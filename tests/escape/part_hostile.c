@@ -26,7 +26,7 @@ struct eater {
 };
 
 static const struct eater eaters[] = {
-	{ "exhaust-forks", { "--max-pids=" MAX_PIDS, "--max-memory=256" }, { 0 } },
+	{ "exhaust-forks", { "--max-pids=" MAX_PIDS }, { 0 } },
 	{ "exhaust-memory", { "--max-memory=64" }, { 137, 137 } },
 	{ "exhaust-tmpfs", { "--max-memory=128" }, { 0, 137 } },
 	{ "exhaust-inodes", { "--max-memory=128" }, { 0, 137 } },
@@ -51,9 +51,32 @@ static bool accepted(const struct eater *e, int status)
 	return false;
 }
 
-static void feed(const struct eater *e, double neighbour_limit, double program_limit)
+/* The slowest of some starts of a neighbour and of a program, while nobody eats. */
+static bool at_rest(double *neighbour, double *program)
 {
-	double neighbour = 0, program = 0, end;
+	*neighbour = *program = 0;
+	for (int i = 0; i < 5; i++) {
+		double a = host_neighbour_seconds(), b = host_program_seconds();
+
+		if (a < 0 || b < 0)
+			return false;
+		*neighbour = a > *neighbour ? a : *neighbour;
+		*program = b > *program ? b : *program;
+	}
+	return true;
+}
+
+/* Two seconds; where all is slower than that by itself, as much as says "the same kind".
+ */
+static double allowed(double rest)
+{
+	return 20 * rest > 2 ? 20 * rest : 2;
+}
+
+/* False when only the times were bad, and it is not the last try. */
+static bool feed(const struct eater *e, bool last)
+{
+	double neighbour = 0, program = 0, rest, program_rest, end;
 	unsigned int most = 0, rounds = 0;
 	bool failed = false, good;
 
@@ -63,7 +86,7 @@ static void feed(const struct eater *e, double neighbour_limit, double program_l
 		run_finish(&run, 5);
 		tap_result(false, "%s starts", e->attack);
 		run_show(&run, NULL);
-		return;
+		return true;
 	}
 	end = host_now() + 3;
 	while (host_now() < end) {
@@ -78,10 +101,18 @@ static void feed(const struct eater *e, double neighbour_limit, double program_l
 		(void)run_until(&run, "no such text", 0.05);
 	}
 	run_finish(&run, 60);
-	good = !failed && neighbour < neighbour_limit && program < program_limit;
+	/* Measured after it, too: others may use this machine at the same time. */
+	failed = !at_rest(&rest, &program_rest) || failed;
+	good = !failed && neighbour < allowed(rest) && program < allowed(program_rest);
+	if (!good && !failed && !last && host_is_clean(e->attack)) {
+		tap_note("%s: a neighbour took %.0f ms; once more", e->attack,
+			 neighbour * 1e3);
+		return false;
+	}
 	tap_result(good, "%s: neighbours go on", e->attack);
-	tap_note("a neighbour job takes %.0f ms at most, a program of the host %.0f ms",
-		 neighbour * 1e3, program * 1e3);
+	tap_note(
+		"a neighbour job takes %.0f ms at most, at rest %.0f ms; a program %.0f ms",
+		neighbour * 1e3, rest * 1e3, program * 1e3);
 	good = accepted(e, run.status);
 	tap_result(good, "%s ends as it must", e->attack);
 	if (!good)
@@ -92,6 +123,7 @@ static void feed(const struct eater *e, double neighbour_limit, double program_l
 		tap_note("%u at most", most);
 	}
 	tap_result(host_is_clean(e->attack), "nothing is left after %s", e->attack);
+	return true;
 }
 
 /* ---- quotas by user ---- */
@@ -196,24 +228,10 @@ static void tiny_memory(void)
 
 void part_exhaust(void)
 {
-	double neighbour = 0, program = 0;
-
-	for (int i = 0; i < 5; i++) {
-		double a = host_neighbour_seconds(), b = host_program_seconds();
-
-		if (a < 0 || b < 0) {
-			tap_result(false, "a neighbour job runs at all");
-			return;
-		}
-		neighbour = a > neighbour ? a : neighbour;
-		program = b > program ? b : program;
+	for (size_t i = 0; i < sizeof(eaters) / sizeof(eaters[0]); i++) {
+		for (int try = 1; !feed(&eaters[i], try == 3); try++)
+			;
 	}
-	tap_note("at rest a neighbour job takes %.1f ms", neighbour * 1e3);
-	/* Two seconds, or on very slow machines as much as says "still the same kind". */
-	neighbour = 20 * neighbour > 2 ? 20 * neighbour : 2;
-	program = 20 * program > 2 ? 20 * program : 2;
-	for (size_t i = 0; i < sizeof(eaters) / sizeof(eaters[0]); i++)
-		feed(&eaters[i], neighbour, program);
 	quotas();
 	tiny_memory();
 }
