@@ -318,6 +318,20 @@ static int harmless(int signal)
 }
 
 /*
+ * In sigwait() the signals waited for count as unblocked, and yet arrive: so it is with
+ * --init, and with the small inits people put in front of their programs.
+ */
+static int is_in_sigwait(const struct job *job)
+{
+	char path[48], text[256], want[24];
+
+	put_text(put_number(put_text(path, "/proc/"), (uint64_t)job->pid), "/syscall");
+	put_text(put_number(want, __NR_rt_sigtimedwait), " ");
+	return file_read(AT_FDCWD, path, text, sizeof(text)) > 0 &&
+	       bytes_equal(text, want, text_len(want));
+}
+
+/*
  * The kernel drops signals to a PID 1 that has not asked for them. Outside a sandbox they
  * would end the process, so they do here: we kill, and report the signal that was meant.
  */
@@ -332,7 +346,7 @@ int job_signal(struct job *job, int signal)
 		if (file_read(AT_FDCWD, path, text, 4096) > 0 &&
 		    !(parse_mask(text, "SigCgt:\t") & bit) &&
 		    !(parse_mask(text, "SigIgn:\t") & bit) &&
-		    !(parse_mask(text, "SigBlk:\t") & bit)) {
+		    !(parse_mask(text, "SigBlk:\t") & bit) && !is_in_sigwait(job)) {
 			job->default_signal = signal;
 			signal = SIGKILL;
 		}
