@@ -56,9 +56,9 @@ static int join_groups(struct child *c)
 	for (uint32_t i = 0; i < sv.hierarchies; i++) {
 		long r;
 
-		if (c->launch->tasks[i] < 0)
+		if (!(c->plan->hierarchies & 1u << i) || sv.list[i].version == 2)
 			continue;
-		r = jl__sys_write(c->launch->tasks[i], "0", 1);
+		r = jl__sys_write(c->launch->kit->tasks[i], "0", 1);
 		if (r < 0)
 			return fails(c, JL__STEP_JOIN, i, r);
 	}

@@ -91,6 +91,8 @@ static void job_started(struct job *job)
 	fd_close(&job->kit.tree);
 	fd_close(&job->kit.userns);
 	fd_close(&job->kit.netns);
+	for (uint32_t i = 0; i < sv.hierarchies; i++)
+		fd_close(&job->kit.tasks[i]);
 	if (job->timeout_usec)
 		jobs_deadline_set(job, job->start_mono_usec + job->timeout_usec);
 	reply.start_usec = job->start_wall_usec;
@@ -105,6 +107,7 @@ void job_status_readable(struct job *job)
 	if (got == -EINTR || got == -EAGAIN)
 		return;
 	fd_close(&job->status);
+	sv.starting--;
 	if (got == 0)
 		job_started(job);
 	else if (got != (long)sizeof(job->failure))

@@ -9,6 +9,7 @@
 
 #include <asm/errno.h>
 #include <linux/fcntl.h>
+#include <linux/futex.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
 #include <linux/sockios.h>
@@ -45,9 +46,21 @@ struct file_lock {
 	int pid;
 };
 
+static uint32_t first_slot(void)
+{
+	uint32_t hash = 2166136261u;
+
+	for (const char *p = sv.nest_name; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	return hash % IDS_SLOTS;
+}
+
 static int slot_take(uint32_t *slot)
 {
-	for (uint32_t i = 0; i < IDS_SLOTS; i++) {
+	/* Everybody starts looking somewhere else, or all would meet each other's ranges.
+	 */
+	for (uint32_t n = 0; n < IDS_SLOTS; n++) {
+		uint32_t i = (n + first_slot()) % IDS_SLOTS;
 		uint64_t bit = (uint64_t)1 << i % 64;
 		struct file_lock lock = { F_WRLCK, 0, i, 1, 0 };
 
@@ -75,15 +88,46 @@ void kit_init(struct kit *kit)
 	kit->tree = kit->userns = kit->netns = kit->oom = -1;
 	kit->template_nr = -1;
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
-		kit->groups[i] = -1;
+		kit->groups[i] = kit->tasks[i] = -1;
 }
 
-static int wait_forever(void *unused)
+/* One that holds a new user namespace open while it is mapped. */
+static struct holder {
+	uint32_t done; /* futex */
+	int pidfd;     /* 0: none */
+	char stack[4096] __attribute__((aligned(16)));
+} holders[2];
+
+static int hold(void *arg)
 {
-	(void)unused;
-	for (;;)
-		(void)jl__sys_ppoll(NULL, 0, NULL, NULL, 0);
+	struct holder *holder = arg;
+
+	while (!__atomic_load_n(&holder->done, __ATOMIC_ACQUIRE))
+		(void)jl__sys_futex(&holder->done, FUTEX_WAIT, 0, NULL, NULL, 0);
 	return 0;
+}
+
+static void release_holder(struct holder *holder)
+{
+	__atomic_store_n(&holder->done, 1, __ATOMIC_RELEASE);
+	(void)jl__sys_futex(&holder->done, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* Reaped when its place is needed again: by then it is long gone, and nobody waits. */
+static struct holder *free_holder(void)
+{
+	static uint32_t turn;
+	struct holder *holder = &holders[turn++ % 2];
+
+	if (holder->pidfd > 0) {
+		while (jl__sys_waitid(P_PIDFD, holder->pidfd, NULL, WEXITED | __WALL,
+				      NULL) == -EINTR)
+			;
+		(void)jl__sys_close(holder->pidfd);
+		holder->pidfd = 0;
+	}
+	holder->done = 0;
+	return holder;
 }
 
 static long map_ids(int pid, const struct kit *kit, int *ret_ns)
@@ -113,20 +157,19 @@ static long map_ids(int pid, const struct kit *kit, int *ret_ns)
 
 /*
  * A user namespace can only be mapped from outside while somebody is inside: a child is
- * born into it, waits, and is killed. The job enters it late, after everything it may not
- * do as somebody else; so mounts, network, host name and processes belong to us, not to
- * its root.
+ * born into it and waits. The job enters it late, after everything it may not do as
+ * somebody else; so mounts, network, host name and processes belong to us, not to its
+ * root.
  */
 int kit_ids(struct kit *kit, struct jl__failure *failure)
 {
-	static char stack[4096] __attribute__((aligned(16)));
-	int pidfd = -1;
+	struct holder *holder = free_holder();
 	struct clone_args args = {
 		.flags = CLONE_NEWUSER | CLONE_VM | CLONE_PIDFD,
-		.pidfd = (uintptr_t)&pidfd,
+		.pidfd = (uintptr_t)&holder->pidfd,
 		.exit_signal = SIGCHLD,
-		.stack = (uintptr_t)stack,
-		.stack_size = sizeof(stack),
+		.stack = (uintptr_t)holder->stack,
+		.stack_size = sizeof(holder->stack),
 	};
 	long pid, r;
 
@@ -137,14 +180,13 @@ int kit_ids(struct kit *kit, struct jl__failure *failure)
 		kit->has_slot = 1;
 		kit->base = IDS_FIRST + kit->slot * JL__IDS_PER_JOB;
 	}
-	pid = jl__sys_clone3_call(&args, sizeof(args), wait_forever, NULL);
-	if (pid < 0)
+	pid = jl__sys_clone3_call(&args, sizeof(args), hold, holder);
+	if (pid < 0) {
+		holder->pidfd = 0;
 		return failed(failure, JL__STEP_USERNS, 0, pid);
+	}
 	r = map_ids((int)pid, kit, &kit->userns);
-	(void)jl__sys_pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
-	while (jl__sys_waitid(P_PIDFD, pidfd, NULL, WEXITED | __WALL, NULL) == -EINTR)
-		;
-	(void)jl__sys_close(pidfd);
+	release_holder(holder);
 	return r < 0 ? failed(failure, JL__STEP_USERNS, 1, r) : 0;
 }
 
@@ -228,6 +270,12 @@ static int make_groups(struct kit *kit, uint32_t wanted, struct jl__failure *fai
 			return failed(failure, JL__STEP_CGROUP, i, kit->groups[i]);
 		if (sv.list[i].memory_v1 && watch_memory(kit, i, failure) < 0)
 			return failure->code;
+		if (sv.list[i].version == 2)
+			continue;
+		kit->tasks[i] = (int)jl__sys_openat(kit->groups[i], "tasks",
+						    O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+		if (kit->tasks[i] < 0)
+			return failed(failure, JL__STEP_CGROUP, i, kit->tasks[i]);
 	}
 	return 0;
 }
@@ -242,6 +290,7 @@ int kit_remove_groups(struct kit *kit)
 		if (!(kit->hierarchies & 1u << i))
 			continue;
 		fd_close(&kit->groups[i]);
+		fd_close(&kit->tasks[i]);
 		if (jl__sys_unlinkat(sv.nest[i], name, AT_REMOVEDIR_) == -EBUSY)
 			busy = 1;
 		else
@@ -317,13 +366,14 @@ int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchie
 
 /*
  * A second job makes a third one likely; before that a stock would be work for nothing (a
- * command line that runs one job). The stock has the shape of the last job.
+ * command line that runs one job). The stock has the shape of the last job. While a job
+ * sets itself up, we would only be in its way: it needs the same locks of the kernel.
  */
 int kit_refill(void)
 {
 	struct jl__failure failure;
 
-	if (sv.starts < 2 || sv.kits_ready >= MAX_KITS || sv.client < 0)
+	if (sv.starts < 2 || sv.kits_ready >= MAX_KITS || sv.client < 0 || sv.starting)
 		return 0;
 	if (sv.fresh_stage < 0) {
 		kit_init(&sv.fresh);

@@ -92,8 +92,6 @@ static struct launch *launch_new(size_t room)
 			return NULL;
 		launch->mapped = bytes;
 	}
-	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
-		launch->tasks[i] = -1;
 	launch->streams[0] = launch->streams[1] = launch->streams[2] = -1;
 	launch->status = launch->work = -1;
 	launch->plan_mapped = 0;
@@ -107,8 +105,6 @@ void launch_free(struct launch *launch)
 
 	for (int i = 0; i < 3; i++)
 		fd_close(&launch->streams[i]);
-	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
-		fd_close(&launch->tasks[i]);
 	fd_close(&launch->work);
 	if (launch->plan_mapped)
 		pages_put((void *)launch->plan, launch->plan_mapped);
@@ -230,22 +226,6 @@ static void remember_stats(struct job *job, const struct jl__plan *plan)
 /* ---- starting
  * ----------------------------------------------------------------------------------- */
 
-static int open_tasks(struct job *job, struct jl__failure *failure)
-{
-	struct launch *launch = job->launch;
-
-	for (uint32_t i = 0; i < sv.hierarchies; i++) {
-		if (!(launch->plan->hierarchies & 1u << i) || sv.list[i].version == 2)
-			continue;
-		launch->tasks[i] =
-			(int)jl__sys_openat(job->kit.groups[i], "tasks",
-					    O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
-		if (launch->tasks[i] < 0)
-			return failed(failure, JL__STEP_CGROUP, i, launch->tasks[i]);
-	}
-	return 0;
-}
-
 static int clone_child(struct job *job, struct jl__failure *failure)
 {
 	struct launch *launch = job->launch;
@@ -298,7 +278,7 @@ static int prepare(struct job *job, const struct jl__plan *plan, size_t plan_map
 		     plan->hierarchies, failure) < 0)
 		return failure->code;
 	job->launch->kit = &job->kit;
-	if (apply_limits(job, plan, failure) < 0 || open_tasks(job, failure) < 0)
+	if (apply_limits(job, plan, failure) < 0)
 		return failure->code;
 	if (plan->flags & JL__PLAN_WORK_ON_DISK) {
 		job->launch->work = work_make(&job->kit, plan);
@@ -358,6 +338,7 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 		goto fail_streams;
 	job->state = JOB_STARTING;
 	sv.running++;
+	sv.starting++;
 	sv.starts++;
 	job_watch(job, WATCH_PID, job->pidfd, 1 /* EPOLLIN */);
 	job_watch(job, WATCH_STATUS, job->status, 1);

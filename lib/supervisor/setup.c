@@ -77,6 +77,12 @@ static long map_caller(void)
 	return file_write(AT_FDCWD, "/proc/self/gid_map", line);
 }
 
+static int own_namespace(void)
+{
+	return (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC,
+				   0);
+}
+
 /* Leaves us in a mount namespace with an empty root and our own proc. */
 static long enter_own_mounts(void)
 {
@@ -90,8 +96,7 @@ static long enter_own_mounts(void)
 		return r;
 	sv.host_root =
 		(int)jl__sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-	sv.host_ns = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/mnt",
-					 O_RDONLY | O_CLOEXEC, 0);
+	sv.host_ns = own_namespace();
 	sv.host_net = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/net",
 					  O_RDONLY | O_CLOEXEC, 0);
 	if (sv.host_root < 0 || sv.host_ns < 0 || sv.host_net < 0)
@@ -128,9 +133,18 @@ static long enter_own_mounts(void)
 	r = jl__sys_chdir("/");
 	if (r < 0)
 		return r;
-	sv.own_ns = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/mnt",
-					O_RDONLY | O_CLOEXEC, 0);
-	return sv.own_ns < 0 ? sv.own_ns : 0;
+	sv.own_ns = own_namespace();
+	if (sv.own_ns < 0)
+		return sv.own_ns;
+	/* Templates stand apart: every mount of ours is copied for every job. */
+	r = jl__sys_unshare(CLONE_NEWNS);
+	if (r < 0)
+		return r;
+	sv.roots_ns = own_namespace();
+	if (sv.roots_ns < 0)
+		return sv.roots_ns;
+	r = jl__sys_setns(sv.own_ns, CLONE_NEWNS);
+	return r < 0 ? r : jl__sys_chdir("/");
 }
 
 /* tmpfs can be shown with other ids since Linux 6.3. */

@@ -27,6 +27,7 @@ struct kit {
 	int netns;			 /* -1: network of the host */
 	int oom;			 /* eventfd, cgroup v1 only */
 	int groups[JL__HIERARCHIES_MAX]; /* folders of the job's cgroups */
+	int tasks[JL__HIERARCHIES_MAX];	 /* their tasks files, cgroup v1 only */
 	uint32_t hierarchies;
 	uint32_t group; /* number in their name */
 	uint32_t slot;	/* range of ids */
@@ -44,7 +45,6 @@ struct launch {
 	char **envp;
 	struct kit *kit;
 	int streams[3];
-	int tasks[JL__HIERARCHIES_MAX];
 	int status; /* write end of the status pipe; the child's once it is cloned */
 	int work;   /* folder for /work, or -1 */
 	uint64_t exec_wall_usec;
@@ -98,7 +98,8 @@ struct supervisor {
 	int epoll;
 	int image; /* our own program, for --init */
 	int host_ns;
-	int own_ns;
+	int own_ns;   /* mounts: nothing but proc; jobs are cloned from here */
+	int roots_ns; /* mounts: the templates of roots */
 	int host_net;
 	int host_root;
 	int ids;
@@ -118,7 +119,8 @@ struct supervisor {
 	uint64_t tick;
 	uint32_t next_group;
 	uint32_t jobs_used; /* highest index in use + 1 */
-	uint32_t running;
+	uint32_t running;   /* jobs, starting and ending ones included */
+	uint32_t starting;  /* of these: not yet their command */
 	uint64_t next_deadline_usec;
 	int retry;	 /* groups are to be tried again soon */
 	uint64_t starts; /* jobs so far */
@@ -170,7 +172,7 @@ void client_gone(void);
 /* tree.c */
 /* Into the mount namespace that shows what the caller sees, and back. */
 long host_enter(void);
-void host_leave(void);
+void host_leave(int back);
 int template_get(const struct jl__tree *tree, struct jl__failure *failure);
 /* Fills a user namespace with a range of ids of its own (or the caller's id). */
 int kit_ids(struct kit *kit, struct jl__failure *failure);

@@ -40,11 +40,10 @@ long host_enter(void)
 	return r < 0 ? r : jl__sys_fchdir(sv.host_root);
 }
 
-void host_leave(void)
+void host_leave(int back)
 {
-	/* Cannot fail: we came from there. If it does, later steps fail on missing paths.
-	 */
-	(void)jl__sys_setns(sv.own_ns, CLONE_NEWNS_);
+	/* We came from there. Should it fail, later steps fail on missing paths. */
+	(void)jl__sys_setns(back, CLONE_NEWNS_);
 	(void)jl__sys_chdir("/");
 }
 
@@ -89,7 +88,7 @@ static long host_clone(const struct jl__op *op, const char *path)
 		(void)jl__sys_close((int)fd);
 		r = tree;
 	}
-	host_leave();
+	host_leave(sv.roots_ns);
 	return r < 0 ? r : tree;
 }
 
@@ -294,18 +293,34 @@ static void template_drop(int nr)
 	char path[16];
 
 	kit_forget_template(nr);
-	(void)jl__sys_umount2(template_path(path, nr), MNT_DETACH);
+	if (jl__sys_setns(sv.roots_ns, CLONE_NEWNS_) == 0)
+		(void)jl__sys_umount2(template_path(path, nr), MNT_DETACH);
+	host_leave(sv.own_ns);
 	pages_put(sv.templates[nr].tree, sv.templates[nr].mapped);
 	sv.templates[nr] = (struct template){ 0 };
+}
+
+static int template_build(struct template *t, int nr, struct jl__failure *failure)
+{
+	char path[16];
+	long r;
+
+	r = jl__sys_setns(sv.roots_ns, CLONE_NEWNS_);
+	if (r == 0)
+		r = jl__sys_mkdirat(AT_FDCWD, template_path(path, nr), 0755);
+	if (r < 0 && r != -EEXIST)
+		failed(failure, JL__STEP_TREE, 0, r);
+	else
+		r = build_at(path, t->tree, 0, -1, failure);
+	host_leave(sv.own_ns);
+	return (int)r;
 }
 
 /* Number of the template for these bytes, built when it is new; the oldest makes room. */
 int template_get(const struct jl__tree *tree, struct jl__failure *failure)
 {
 	struct template *t;
-	char path[16];
 	int oldest = 0;
-	long r;
 
 	for (uint32_t i = 0; i < MAX_TEMPLATES; i++) {
 		t = &sv.templates[i];
@@ -326,18 +341,10 @@ int template_get(const struct jl__tree *tree, struct jl__failure *failure)
 		return failed(failure, JL__STEP_RESOURCES, 0, -ENOMEM);
 	__builtin_memcpy(t->tree, tree, tree->size);
 	t->used = ++sv.tick;
-	if (sv.tmpfs_idmap) {
-		template_path(path, oldest);
-		r = jl__sys_mkdirat(AT_FDCWD, path, 0755);
-		if (r < 0 && r != -EEXIST)
-			failed(failure, JL__STEP_TREE, 0, r);
-		else
-			r = build_at(path, t->tree, 0, -1, failure);
-		if (r < 0) {
-			pages_put(t->tree, t->mapped);
-			*t = (struct template){ 0 };
-			return (int)r;
-		}
+	if (sv.tmpfs_idmap && template_build(t, oldest, failure) < 0) {
+		pages_put(t->tree, t->mapped);
+		*t = (struct template){ 0 };
+		return failure->code;
 	}
 	return oldest;
 }
@@ -348,34 +355,37 @@ static long clone_attached(const char *path)
 				 AT_RECURSIVE_ | OPEN_TREE_CLONE | O_CLOEXEC);
 }
 
-/* The root for one job, detached. The kit has its ids. */
-int tree_make(struct kit *kit, struct jl__failure *failure)
+/* Detached, in the namespace of roots. */
+static long tree_fd(const struct kit *kit, const struct jl__tree *tree,
+		    struct jl__failure *failure)
 {
-	const struct jl__tree *tree = sv.templates[kit->template_nr].tree;
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
 	char path[16];
-	long fd;
+	long fd = jl__sys_setns(sv.roots_ns, CLONE_NEWNS_);
 
-	if (!sv.tmpfs_idmap) {
+	if (fd < 0)
+		return failed(failure, JL__STEP_CLONE_TREE, 0, fd);
+	if (sv.tmpfs_idmap) {
+		fd = clone_attached(template_path(path, kit->template_nr));
+	} else {
 		if (build_at("/build", tree, kit->base, kit->userns, failure) < 0)
 			return failure->code;
 		fd = clone_attached("/build");
 		(void)jl__sys_umount2("/build", MNT_DETACH);
-		if (fd < 0)
-			return failed(failure, JL__STEP_CLONE_TREE, 0, fd);
-		kit->tree = (int)fd;
-		return 0;
 	}
-	fd = clone_attached(template_path(path, kit->template_nr));
-	if (fd < 0)
-		return failed(failure, JL__STEP_CLONE_TREE, 0, fd);
-	kit->tree = (int)fd;
-	if (!sv.privileged)
-		return 0;
-	attr.userns_fd = (uint64_t)kit->userns;
+	return fd < 0 ? failed(failure, JL__STEP_CLONE_TREE, 0, fd) : fd;
+}
+
+/* Files of templates belong to us; each job sees them as its own root's. */
+static void show_tree(const struct kit *kit, const struct jl__tree *tree)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_IDMAP,
+		.userns_fd = (uint64_t)kit->userns,
+	};
+
 	if (jl__sys_mount_setattr(kit->tree, "", AT_EMPTY_PATH | AT_RECURSIVE_, &attr,
 				  sizeof(attr)) == 0)
-		return 0;
+		return;
 	/* Some file system of the host cannot be shown with other ids; the rest can. */
 	for (uint32_t i = 0; i < tree->count; i++) {
 		const struct jl__op *op = &tree->ops[i];
@@ -385,5 +395,19 @@ int tree_make(struct kit *kit, struct jl__failure *failure)
 		else if (op->type == JL__OP_BIND || op->type == JL__OP_TMPFS)
 			show_as_owned(kit->tree, op_text(tree, op->path), 0, kit->userns);
 	}
+}
+
+/* The root for one job, detached. The kit has its ids. */
+int tree_make(struct kit *kit, struct jl__failure *failure)
+{
+	const struct jl__tree *tree = sv.templates[kit->template_nr].tree;
+	long fd = tree_fd(kit, tree, failure);
+
+	host_leave(sv.own_ns);
+	if (fd < 0)
+		return (int)fd;
+	kit->tree = (int)fd;
+	if (sv.tmpfs_idmap && sv.privileged)
+		show_tree(kit, tree);
 	return 0;
 }

@@ -33,7 +33,7 @@ int work_accept(int lock, const char *name, const char *path)
 	if (r == 0)
 		r = jl__sys_openat(sv.host_root, path + 1,
 				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	host_leave();
+	host_leave(sv.own_ns);
 	if (r < 0)
 		return (int)r;
 	sv.work = (int)r;
@@ -70,7 +70,7 @@ int work_make(const struct kit *kit, const struct jl__plan *plan)
 	r = host_enter();
 	fd = r < 0 ? (int)r
 		   : (int)jl__sys_open_tree(sv.work, name, OPEN_TREE_CLONE | O_CLOEXEC);
-	host_leave();
+	host_leave(sv.own_ns);
 	if (fd < 0)
 		return fd;
 	r = jl__sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr));
