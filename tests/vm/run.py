@@ -15,7 +15,7 @@ Environment:
                                user "tester" who runs them; both (default): all tests
                                in root mode, then the smoke tests in delegated mode
     JOBLET_VM_TESTS=REGEX      only the programs whose name matches
-    JOBLET_VM_TIMEOUT=SECONDS  for each start of the machine (default 900)
+    JOBLET_VM_TIMEOUT=SECONDS  for each start of the machine (default 1500)
     JOBLET_VM_KERNEL_DEB=FILE  this kernel package instead of a fetched one
 """
 
@@ -125,11 +125,11 @@ class Tree:
             cmd = list(t["cmd"])
             if re.fullmatch(r"python3?(\.\d+)?", os.path.basename(cmd[0])):
                 cmd[0] = image.PYTHON
-            for i, word in enumerate(cmd[1:], 1):
-                if not os.path.isabs(word) and t.get("workdir") and os.path.exists(
-                        os.path.join(t["workdir"], word)):
-                    cmd[i] = os.path.join(t["workdir"], word)
-            files += [w for w in cmd if os.path.isabs(w) and os.path.isfile(w)]
+            # meson runs tests from the top of the build folder unless told otherwise.
+            workdir = t.get("workdir") or self.build
+            words = [os.path.join(workdir, w) for w in
+                     cmd + [str(v) for v in t.get("env", {}).values()] if w]
+            files += [w for w in words if os.path.isfile(w)]
             for dep in t.get("depends", []):
                 files += [f for f in by_id.get(dep, []) if os.path.isfile(f)]
             suite = sorted(suites & SUITES)[0]
@@ -137,7 +137,7 @@ class Tree:
             if not name.startswith(suite):
                 name = f"{suite}/{name}"
             tests.append(Test(name, cmd, t.get("protocol", "exitcode"),
-                              t.get("env"), t.get("workdir"), t.get("timeout") or 30))
+                              t.get("env"), workdir, t.get("timeout") or 30))
         return tests, files
 
 
@@ -182,7 +182,7 @@ def job_text(tests, mode, must_run):
         env = {k: v for k, v in t.env.items() if k not in ("PATH", "HOME")}
         env.update(common)
         # Time for the program to end by itself and say what happened.
-        limit = min(max(t.timeout, 30) * SLOWNESS, 300)
+        limit = min(max(t.timeout, 30) * SLOWNESS, 600)
         cd = f"cd {shlex.quote(t.workdir)} && " if t.workdir else "cd / && "
         into = [f"/sys/fs/cgroup/deleg/t{n}"] if enter else []
         words = enter + into + ["/usr/bin/env"]
@@ -233,7 +233,7 @@ class Machine:
         return cmd + ["-serial", "chardev:con",
                       "-device", "virtserialport,chardev=out,name=joblet"]
 
-    def run(self, job, take_line, limit=900, interactive=False):
+    def run(self, job, take_line, limit=1500, interactive=False):
         """Start, hand over the guest's lines, return None or why it went wrong."""
         with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".cpio") as f:
             f.write(initramfs(self.kern, job))
@@ -412,7 +412,7 @@ def main():
     parser.add_argument("--shell", action="store_true", help="a shell on the console")
     parser.add_argument("--list", action="store_true", help="name the programs")
     args = parser.parse_args()
-    limit = float(os.environ.get("JOBLET_VM_TIMEOUT", "900"))
+    limit = float(os.environ.get("JOBLET_VM_TIMEOUT", "1500"))
     os.environ["PATH"] += ":/usr/sbin:/sbin"
 
     folder, kern, plan, tests = prepare(args.build, args.program)

@@ -12,6 +12,7 @@ The guest wraps each program in lines that begin with a mark:
 
 import re
 import sys
+import time
 
 MARK = "@@vm:"
 
@@ -33,6 +34,7 @@ class Merge:
         self._seen = 0
         self._bad = 0
         self._plan = None
+        self._start = 0.0
 
     def say(self, text):
         """Print one line of TAP."""
@@ -71,8 +73,10 @@ class Merge:
             self._protocol, _, self.name = rest.partition(" ")
             self._seen = self._bad = 0
             self._plan = None
+            self._start = time.monotonic()
         elif word == "end":
             self._end(rest.strip())
+            self.note(f"took {time.monotonic() - self._start:.1f} s")
         elif word == "err":
             self.note(rest)
         elif word == "note":
