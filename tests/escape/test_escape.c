@@ -53,8 +53,13 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: test_escape RNX ATTACKER [PART]\n");
 		return 2;
 	}
-	rnx_path = argv[1];
-	attack_path = argv[2];
+	/* Absolute: jobs and burdens change the working folder. */
+	rnx_path = realpath(argv[1], NULL);
+	attack_path = realpath(argv[2], NULL);
+	if (rnx_path == NULL || attack_path == NULL) {
+		(void)printf("1..1\nnot ok 1 - %s and %s are there\n", argv[1], argv[2]);
+		return 1;
+	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (geteuid() != 0)
 		return cannot_run("needs root");
