@@ -12,6 +12,10 @@ RNX = os.path.join(os.environ.get("JOBLET_BUILD_DIR", "build"), "rnx", "rnx")
 TEST_SECONDS = 90
 MUST_RUN = os.environ.get("JOBLET_TEST_MUST_RUN", "0") not in ("", "0")
 
+if not os.access(RNX, os.X_OK):
+    print(f"Bail out! {RNX} is not built")
+    sys.exit(1)
+
 tests = []
 started = []
 
@@ -65,8 +69,6 @@ def need(*programs):
 
 def main():
     """Runs what was marked."""
-    if not os.access(RNX, os.X_OK):
-        sys.exit(f"Bail out! {RNX} is not built")
     signal.signal(signal.SIGALRM, alarm)
     print(f"1..{len(tests)}", flush=True)
     failed = 0
