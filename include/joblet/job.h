@@ -42,7 +42,7 @@ typedef struct jl_job jl_job;
 /** "As long as it takes", for timeouts in microseconds. */
 #define JL_FOREVER UINT64_MAX
 
-/* ---- describing a job ---------------------------------------------------------------- */
+/* ---- describing a job ---- */
 
 /**
  * A description with the defaults: no command, clean environment, /work as working
@@ -315,7 +315,7 @@ JL_API JL_MUST_CHECK int jl_job_spec_check(const jl_job_spec *spec, jl_error **r
 JL_API JL_MUST_CHECK int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spec,
 					     char **ret_text, jl_error **ret_err);
 
-/* ---- running it ------------------------------------------------------------------------ */
+/* ---- running it ---- */
 
 /**
  * Start a job. Returns when its command runs, or with the step that failed.
@@ -452,7 +452,7 @@ JL_API JL_MUST_CHECK int jl_job_thaw(jl_job *job, jl_error **ret_err);
 JL_API JL_MUST_CHECK int jl_job_get_stats(jl_job *job, struct jl_stats *stats,
 					  jl_error **ret_err);
 
-/* ---- its result ------------------------------------------------------------------------ */
+/* ---- its result ---- */
 
 /** Why a job ended; new values may appear. */
 enum {

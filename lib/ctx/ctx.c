@@ -88,8 +88,7 @@ jl_ctx *jl_ctx_unref(jl_ctx *ctx)
 	return NULL;
 }
 
-/* ---- settings
- * ------------------------------------------------------------------------------ */
+/* ---- settings ---- */
 
 void jl_ctx_set_log(jl_ctx *ctx, jl_log_fn fn, void *data)
 {
@@ -171,8 +170,7 @@ int jl__ctx_cgroups(jl_ctx *ctx, const struct jl__cg_tree **ret, jl_error **err)
 	return 0;
 }
 
-/* ---- events
- * --------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 int jl_ctx_get_fd(const jl_ctx *ctx)
 {

@@ -75,8 +75,7 @@ static int nothing(void *arg)
 	return 0;
 }
 
-/* ---- namespaces
- * ------------------------------------------------------------------------ */
+/* ---- namespaces ---- */
 
 /* A user namespace without privilege inside, as AppArmor makes them, is of no use. */
 static int use_privilege(void *arg)
@@ -167,8 +166,7 @@ int jl__probe_namespaces(jl_probe *probe)
 	return 0;
 }
 
-/* ---- mounts
- * ---------------------------------------------------------------------------- */
+/* ---- mounts ---- */
 
 /* A file system of that type, mounted nowhere yet; raw calls only. */
 static int fresh_mount(const char *type)

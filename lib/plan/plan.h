@@ -22,8 +22,7 @@ struct jl__array {
 	uint32_t count;
 };
 
-/* ---- operations on the mount tree
- * ------------------------------------------------------ */
+/* ---- operations on the mount tree ---- */
 
 enum jl__op_type {
 	/* Building a root: shared by all jobs of the same view, cloned for each. */
@@ -85,8 +84,7 @@ struct jl__plan_rlimit {
 	uint64_t hard;
 };
 
-/* ---- the plan
- * ---------------------------------------------------------------------------- */
+/* ---- the plan ---- */
 
 #define JL__PLAN_HOST_NETWORK (1u << 0)
 #define JL__PLAN_INIT (1u << 1)
@@ -132,8 +130,7 @@ static inline int jl__array_fits(struct jl__array span, uint32_t item, uint32_t 
 				   (uint64_t)span.count * item <= size - span.offset);
 }
 
-/* ---- steps that can fail
- * ------------------------------------------------------------------- */
+/* ---- steps that can fail ---- */
 
 enum jl__step {
 	JL__STEP_NONE = 0,
@@ -177,8 +174,7 @@ struct jl__failure {
 	uint32_t unused;
 };
 
-/* ---- messages
- * ------------------------------------------------------------------------------ */
+/* ---- messages ---- */
 
 enum jl__request_type {
 	JL__REQUEST_HELLO = 1, /* struct jl__hello, fds */

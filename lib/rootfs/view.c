@@ -123,8 +123,7 @@ static void add_bind(struct jl__ops *ops, const char *path, const struct statx *
 	stamp(op, st);
 }
 
-/* ---- /usr and its neighbours
- * --------------------------------------------------------------- */
+/* ---- /usr and its neighbours ---- */
 
 static int add_tools(struct jl__ops *ops, jl_error **err)
 {
@@ -155,8 +154,7 @@ static int add_tools(struct jl__ops *ops, jl_error **err)
 	return 0;
 }
 
-/* ---- /etc
- * ------------------------------------------------------------------------------------ */
+/* ---- /etc ---- */
 
 static void add_etc_file(struct jl__ops *ops, const char *name)
 {
@@ -341,8 +339,7 @@ static void add_dev(struct jl__ops *ops, const struct jl__view *view)
 	add_dir(ops, "dev/shm", 01777);
 }
 
-/* ---- together
- * ------------------------------------------------------------------------------------ */
+/* ---- together ---- */
 
 static struct jl__tree *flatten(const struct jl__ops *ops)
 {

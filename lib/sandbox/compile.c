@@ -25,8 +25,7 @@ uint32_t jl__rules_arch(const char *family)
 	return 0;
 }
 
-/* ---- rules to libseccomp
- * --------------------------------------------------------------- */
+/* ---- rules to libseccomp ---- */
 
 struct target {
 	scmp_filter_ctx ctx;
@@ -184,8 +183,7 @@ static int add_rules(scmp_filter_ctx ctx, uint32_t arch, int level,
 	return 0;
 }
 
-/* ---- the program
- * ----------------------------------------------------------------------- */
+/* ---- the program ---- */
 
 /*
  * What comes before libseccomp's program because 2.5.4 cannot express it: numbers beyond

@@ -12,8 +12,7 @@
 #include "sandbox/sandbox.h"
 #include "spawn/plan.h"
 
-/* ---- printing
- * ---------------------------------------------------------------------------- */
+/* ---- printing ---- */
 
 static void print_attrs(struct jl__buf *out, uint32_t attrs)
 {
@@ -147,8 +146,7 @@ int jl__plan_print(const struct jl__plan *plan, const jl_job_spec *spec,
 	return out->failed;
 }
 
-/* ---- sentences
- * ---------------------------------------------------------------------------------- */
+/* ---- sentences ---- */
 
 static int fail_op(const struct jl__op *op, const char *base, int code, jl_error **err)
 {

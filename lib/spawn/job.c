@@ -18,8 +18,7 @@
 #include "spawn/plan.h"
 #include "sys/sys.h"
 
-/* ---- starting
- * ------------------------------------------------------------------------------ */
+/* ---- starting ---- */
 
 static int make_id(char id[33])
 {
@@ -184,8 +183,7 @@ int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spec, char **ret_text,
 	return 0;
 }
 
-/* ---- looking
- * ----------------------------------------------------------------------------------- */
+/* ---- looking ---- */
 
 const char *jl_job_get_id(const jl_job *job)
 {

@@ -29,8 +29,7 @@ static void unlock(jl_ctx *ctx)
 	(void)pthread_mutex_unlock(&ctx->lock);
 }
 
-/* ---- lists
- * ------------------------------------------------------------------------------- */
+/* ---- lists ---- */
 
 void jl__link_add(struct jl__link *link, jl_job *job)
 {
@@ -169,8 +168,7 @@ static void take_event(jl_job *job)
 	unlock(job->ctx);
 }
 
-/* ---- messages
- * ------------------------------------------------------------------------------ */
+/* ---- messages ---- */
 
 int jl__link_send(struct jl__link *link, const void *head, size_t head_len,
 		  const void *body, size_t body_len, const int *fds, uint32_t fd_count)
@@ -440,8 +438,7 @@ int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
 	return 0;
 }
 
-/* ---- waiting
- * --------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 static uint64_t now_usec(void)
 {

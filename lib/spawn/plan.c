@@ -20,8 +20,7 @@
 /* For so long a view is taken as unchanged: looking at the host's files costs 20 µs. */
 #define VIEW_FRESH_USEC 1000000
 
-/* ---- pieces of the buffer
- * ------------------------------------------------------------------ */
+/* ---- pieces of the buffer ---- */
 
 static uint32_t put_string(struct jl__buf *buf, const char *text)
 {
@@ -42,8 +41,7 @@ static struct jl__array put_array(struct jl__buf *buf, const void *items, uint32
 	return span;
 }
 
-/* ---- command and arguments
- * --------------------------------------------------------------------- */
+/* ---- command and arguments ---- */
 
 static const char *path_of(const jl_job_spec *spec)
 {
@@ -91,8 +89,7 @@ static int put_args(struct jl__buf *buf, const jl_job_spec *spec, struct jl__pla
 	return buf->failed;
 }
 
-/* ---- environment
- * --------------------------------------------------------------------------------- */
+/* ---- environment ---- */
 
 struct env_list {
 	struct jl__buf *buf;
@@ -316,8 +313,7 @@ static int put_rlimits(struct jl__buf *buf, const jl_job_spec *spec,
 	return buf->failed;
 }
 
-/* ---- root and sandbox
- * ------------------------------------------------------------------------------------ */
+/* ---- root and sandbox ---- */
 
 static uint64_t now_usec(void)
 {

@@ -127,8 +127,7 @@ int jl_job_spec_add_arg(jl_job_spec *spec, const char *arg, jl_error **ret_err)
 	return 0;
 }
 
-/* ---- environment
- * ----------------------------------------------------------------------- */
+/* ---- environment ---- */
 
 static bool env_name_ok(const char *name)
 {
@@ -219,8 +218,7 @@ int jl_job_spec_set_secret_env(jl_job_spec *spec, const char *name, const char *
 	return set_env(spec, name, value, true, ret_err);
 }
 
-/* ---- names and places
- * -------------------------------------------------------------------- */
+/* ---- names and places ---- */
 
 static bool alnum(char c)
 {
@@ -328,8 +326,7 @@ int jl_job_spec_set_user(jl_job_spec *spec, uint32_t uid, uint32_t gid,
 	return 0;
 }
 
-/* ---- streams
- * ---------------------------------------------------------------------------------- */
+/* ---- streams ---- */
 
 /* What could be turned into a way out of the job is refused; see the header. */
 static const char *stream_refusal(int fd)
@@ -389,8 +386,7 @@ int jl_job_spec_set_stdio(jl_job_spec *spec, int stream, int fd, jl_error **ret_
 	return 0;
 }
 
-/* ---- everything else
- * ------------------------------------------------------------------------------ */
+/* ---- everything else ---- */
 
 int jl_job_spec_set_timeout(jl_job_spec *spec, uint64_t timeout_usec, jl_error **ret_err)
 {

@@ -35,8 +35,7 @@
 extern const char jl__supervisor_image[];
 extern const char jl__supervisor_image_end[];
 
-/* ---- the program
- * ------------------------------------------------------------------------- */
+/* ---- the program ---- */
 
 static int program_fd(jl_error **err)
 {
@@ -80,8 +79,7 @@ static int program_fd(jl_error **err)
 			: high;
 }
 
-/* ---- two clones
- * ------------------------------------------------------------------------------ */
+/* ---- two clones ---- */
 
 struct birth {
 	int program;
@@ -167,8 +165,7 @@ static int give_birth(struct birth *birth)
 	return birth->step;
 }
 
-/* ---- hello
- * ------------------------------------------------------------------------------------ */
+/* ---- hello ---- */
 
 /* Behind the number of a line of /proc/PID/cgroup: "::" for v2, ":cpu,cpuacct:" for v1.
  */
@@ -307,8 +304,7 @@ static int say_hello(struct jl__link *link, const struct jl__cg_tree *tree,
 	return 0;
 }
 
-/* ---- together
- * ----------------------------------------------------------------------------------- */
+/* ---- together ---- */
 
 static const char *birth_step(int step)
 {

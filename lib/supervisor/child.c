@@ -87,8 +87,7 @@ static int enter_session(struct child *c)
 	return 0;
 }
 
-/* ---- mounts
- * ---------------------------------------------------------------------------- */
+/* ---- mounts ---- */
 
 static long mount_scratch(const struct child *c, const struct jl__op *op,
 			  const char *path)
@@ -191,8 +190,7 @@ static int enter_root(struct child *c)
 	return r < 0 ? fails(c, JL__STEP_PIVOT, 0, r) : 0;
 }
 
-/* ---- verification
- * ------------------------------------------------------------------------ */
+/* ---- verification ---- */
 
 /* Line of a hierarchy in /proc/self/cgroup: "8:pids:/base/joblet-x/job-1". */
 static int in_group(const char *text, const char *key, const char *want)
@@ -246,8 +244,7 @@ static int verify_place(struct child *c)
 	return r < 0 ? fails(c, JL__STEP_VERIFY_CGROUP, JL__HIERARCHIES_MAX + 1, r) : 0;
 }
 
-/* ---- giving up
- * ------------------------------------------------------------------------------ */
+/* ---- giving up ---- */
 
 static int set_limits(struct child *c)
 {
@@ -360,8 +357,7 @@ static int install_filter(struct child *c)
 	return r < 0 ? fails(c, JL__STEP_SECCOMP, 0, r) : 0;
 }
 
-/* ---- the command
- * ------------------------------------------------------------------------------ */
+/* ---- the command ---- */
 
 /* Found by the job's own eyes; a magic link would lead out of its root. */
 static long look_for(const char *path)
@@ -377,11 +373,11 @@ static long look_for(const char *path)
 
 static long run_command(struct child *c, const char *path)
 {
-	struct launch *launch = (struct launch *)c->launch;
+	const struct launch *launch = c->launch;
 	char status[24];
 
-	launch->exec_wall_usec = clock_usec(0 /* CLOCK_REALTIME */);
-	launch->exec_mono_usec = clock_usec(1 /* CLOCK_MONOTONIC */);
+	launch->start->wall_usec = clock_usec(0 /* CLOCK_REALTIME */);
+	launch->start->mono_usec = clock_usec(1 /* CLOCK_MONOTONIC */);
 	if (!(c->plan->flags & JL__PLAN_INIT))
 		return jl__sys_execveat(AT_FDCWD, path, launch->argv, launch->envp, 0);
 	/* Our own program again, with nothing of our memory: it runs the command for us.

@@ -221,18 +221,18 @@ static void spawn(struct jl__request *request, size_t len, int *fds, uint32_t co
 	struct jl__reply reply = { .type = JL__REPLY_FAILED, .job = request->job };
 
 	if (count == 3 && len == sizeof(*request) + request->number) {
-		launch_job(request, plan, 0, fds);
-		return;
-	}
-	plan = count == 4 ? map_plan(fds[3], request->number) : NULL;
-	if (plan) {
-		(void)jl__sys_close(fds[3]);
-		launch_job(request, plan, request->number, fds);
-		return;
+		launch_job(request, plan, (uint32_t)request->number, fds);
+	} else {
+		plan = count == 4 ? map_plan(fds[3], request->number) : NULL;
+		if (plan) {
+			launch_job(request, plan, (uint32_t)request->number, fds);
+			pages_put((void *)plan, request->number);
+		} else {
+			failed(&reply.failure, JL__STEP_PLAN, __LINE__, -EINVAL);
+			client_send(&reply, NULL, 0, -1);
+		}
 	}
 	close_all(fds, count);
-	failed(&reply.failure, JL__STEP_PLAN, __LINE__, -EINVAL);
-	client_send(&reply, NULL, 0, -1);
 }
 
 static void command(const struct jl__request *request)

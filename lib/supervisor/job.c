@@ -64,8 +64,7 @@ static void job_free(struct job *job)
 		sv.jobs_used--;
 }
 
-/* ---- starting
- * ------------------------------------------------------------------------------ */
+/* ---- starting ---- */
 
 void jobs_deadline_set(struct job *job, uint64_t deadline)
 {
@@ -83,16 +82,8 @@ static void job_started(struct job *job)
 	};
 
 	job->state = JOB_RUNNING;
-	job->start_wall_usec = job->launch->exec_wall_usec;
-	job->start_mono_usec = job->launch->exec_mono_usec;
-	launch_free(job->launch);
-	job->launch = NULL;
-	/* What the job holds by now, it holds by itself. */
-	fd_close(&job->kit.tree);
-	fd_close(&job->kit.userns);
-	fd_close(&job->kit.netns);
-	for (uint32_t i = 0; i < sv.hierarchies; i++)
-		fd_close(&job->kit.tasks[i]);
+	job->start_wall_usec = sv.starts_at[job - sv.jobs].wall_usec;
+	job->start_mono_usec = sv.starts_at[job - sv.jobs].mono_usec;
 	if (job->timeout_usec)
 		jobs_deadline_set(job, job->start_mono_usec + job->timeout_usec);
 	reply.start_usec = job->start_wall_usec;
@@ -114,8 +105,7 @@ void job_status_readable(struct job *job)
 		failed(&job->failure, JL__STEP_RESOURCES, 1, got < 0 ? got : -EIO);
 }
 
-/* ---- ending
- * --------------------------------------------------------------------------------- */
+/* ---- ending ---- */
 
 void job_kill(struct job *job, uint32_t why)
 {
@@ -141,17 +131,20 @@ void job_oom(struct job *job)
 static size_t read_stats(const struct job *job, char *out, size_t size)
 {
 	const char *name = job->stat_names;
-	char *p = out;
+	char path[128], *group, *p = out;
 
+	group = put_number(put_text(path, "job-"), job->kit.group);
+	group = put_text(group, "/");
 	for (uint32_t i = 0; i < job->stat_count; i++, name += text_len(name) + 1) {
 		size_t head = text_len(name) + 1 + sizeof(uint32_t);
 		size_t left = size - (size_t)(p - out);
 		uint32_t len;
 		long got;
 
-		if (left < head + 1)
+		if (left < head + 1 || text_len(name) >= 64)
 			break;
-		got = file_read(job->kit.groups[job->stat_hierarchy[i]], name, p + head,
+		put_text(group, name);
+		got = file_read(sv.nest[job->stat_hierarchy[i]], path, p + head,
 				left - head);
 		if (got < 0)
 			continue;
@@ -275,10 +268,6 @@ void job_exited(struct job *job)
 		job_status_readable(job);
 	reap(job);
 	fd_close(&job->pidfd);
-	if (job->launch) {
-		launch_free(job->launch);
-		job->launch = NULL;
-	}
 	job->state = JOB_ENDING;
 	job->deadline_usec = 0;
 	job->stats_len = job->failure.step ? 0 : read_stats(job, stats, sizeof(stats));
@@ -288,8 +277,7 @@ void job_exited(struct job *job)
 		wait_until_empty(job);
 }
 
-/* ---- signals and time
- * ---------------------------------------------------------------------------- */
+/* ---- signals and time ---- */
 
 static uint64_t parse_mask(const char *text, const char *key)
 {

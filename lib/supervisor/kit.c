@@ -299,11 +299,21 @@ int kit_remove_groups(struct kit *kit)
 	return busy ? -EBUSY : 0;
 }
 
-void kit_discard(struct kit *kit)
+/* What is left are names, which cost nothing however many jobs run. */
+void kit_close(struct kit *kit)
 {
 	fd_close(&kit->tree);
 	fd_close(&kit->userns);
 	fd_close(&kit->netns);
+	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++) {
+		fd_close(&kit->groups[i]);
+		fd_close(&kit->tasks[i]);
+	}
+}
+
+void kit_discard(struct kit *kit)
+{
+	kit_close(kit);
 	(void)kit_remove_groups(kit);
 	fd_close(&kit->oom);
 	if (kit->has_slot)

@@ -7,16 +7,15 @@
 #include "supervisor/supervisor.h"
 
 #include <asm/errno.h>
+#include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
 
-#define LAUNCH_ROOM 65536u /* of a record that is kept for the next start */
-#define INIT_ARGS 3	   /* room in front of argv for our own program's */
+#define INIT_ARGS 3 /* room in front of argv for our own program's */
 
-/* ---- checking
- * ---------------------------------------------------------------------------- */
+/* ---- checking ---- */
 
 static int string_fits(const struct jl__plan *plan, uint32_t offset)
 {
@@ -74,85 +73,45 @@ static int plan_check(const struct jl__plan *plan, uint32_t size)
 	return 0;
 }
 
-/* ---- the launch record
- * --------------------------------------------------------------------- */
+/* ---- argument tables ---- */
 
-static struct launch *launch_new(size_t room)
+/* Kept from start to start; children have copies of their own. */
+static char **table;
+static size_t table_bytes;
+
+static char **pointers(char **at, const struct jl__plan *plan, struct jl__array array)
 {
-	struct launch *launch = sv.spare;
+	const uint32_t *list = (const uint32_t *)((const char *)plan + array.offset);
 
-	if (launch && room <= LAUNCH_ROOM) {
-		sv.spare = launch->next;
-	} else {
-		size_t bytes =
-			sizeof(*launch) + (room > LAUNCH_ROOM ? room : LAUNCH_ROOM);
-
-		launch = pages_get(bytes);
-		if (!launch)
-			return NULL;
-		launch->mapped = bytes;
-	}
-	launch->streams[0] = launch->streams[1] = launch->streams[2] = -1;
-	launch->status = launch->work = -1;
-	launch->plan_mapped = 0;
-	return launch;
-}
-
-/* The child has become its command, or is gone: nobody reads the record any more. */
-void launch_free(struct launch *launch)
-{
-	int count = 0;
-
-	for (int i = 0; i < 3; i++)
-		fd_close(&launch->streams[i]);
-	fd_close(&launch->work);
-	if (launch->plan_mapped)
-		pages_put((void *)launch->plan, launch->plan_mapped);
-	for (struct launch *l = sv.spare; l; l = l->next)
-		count++;
-	if (launch->mapped > sizeof(*launch) + LAUNCH_ROOM || count >= 4) {
-		pages_put(launch, launch->mapped);
-		return;
-	}
-	launch->next = sv.spare;
-	sv.spare = launch;
-}
-
-static char **pointers(char **at, const struct jl__plan *plan, struct jl__array span)
-{
-	const uint32_t *list = (const uint32_t *)((const char *)plan + span.offset);
-
-	for (uint32_t i = 0; i < span.count; i++)
+	for (uint32_t i = 0; i < array.count; i++)
 		*at++ = (char *)plan + list[i];
 	*at++ = NULL;
 	return at;
 }
 
-static struct launch *launch_make(const struct jl__plan *plan, size_t plan_mapped)
+static int make_tables(struct launch *launch, struct jl__failure *failure)
 {
-	size_t table = ((size_t)plan->argv.count + plan->envp.count + 2 + INIT_ARGS) *
+	const struct jl__plan *plan = launch->plan;
+	size_t bytes = ((size_t)plan->argv.count + plan->envp.count + 2 + INIT_ARGS) *
 		       sizeof(char *);
-	size_t copied = plan_mapped ? 0 : (plan->size + 15u) & ~15u;
-	struct launch *launch = launch_new(copied + table);
-	char **at;
 
-	if (!launch)
-		return NULL;
-	launch->plan = plan;
-	launch->plan_mapped = plan_mapped;
-	if (copied) {
-		__builtin_memcpy(launch->data, plan, plan->size);
-		launch->plan = (const struct jl__plan *)launch->data;
+	if (bytes > table_bytes) {
+		if (table)
+			pages_put(table, table_bytes);
+		table_bytes = (bytes + 4095) & ~(size_t)4095;
+		table = pages_get(table_bytes);
 	}
-	launch->argv = (char **)(launch->data + copied) + INIT_ARGS;
-	at = pointers(launch->argv, launch->plan, plan->argv);
-	launch->envp = at;
-	pointers(at, launch->plan, plan->envp);
-	return launch;
+	if (!table) {
+		table_bytes = 0;
+		return failed(failure, JL__STEP_RESOURCES, 0, -ENOMEM);
+	}
+	launch->argv = table + INIT_ARGS;
+	launch->envp = pointers(launch->argv, plan, plan->argv);
+	pointers(launch->envp, plan, plan->envp);
+	return 0;
 }
 
-/* ---- limits
- * ---------------------------------------------------------------------------------- */
+/* ---- limits ---- */
 
 static int apply_write(const struct job *job, const struct jl__plan *plan,
 		       const struct jl__plan_write *w, uint32_t index,
@@ -223,19 +182,21 @@ static void remember_stats(struct job *job, const struct jl__plan *plan)
 	}
 }
 
-/* ---- starting
- * ----------------------------------------------------------------------------------- */
+/* ---- starting ---- */
 
-static int clone_child(struct job *job, struct jl__failure *failure)
+/*
+ * A child with memory of its own, and not one that borrows ours until it executes: when
+ * the kernel runs out of memory in a cgroup, it kills everybody who shares the victim's
+ * memory. We are small; the copy costs less than a twentieth of a start.
+ */
+static int clone_child(struct job *job, struct launch *launch,
+		       struct jl__failure *failure)
 {
-	struct launch *launch = job->launch;
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWNS |
-			 CLONE_NEWIPC | CLONE_NEWUTS,
+		.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC |
+			 CLONE_NEWUTS,
 		.pidfd = (uintptr_t)&job->pidfd,
 		.exit_signal = SIGCHLD,
-		.stack = (uintptr_t)launch->stack,
-		.stack_size = sizeof(launch->stack),
 	};
 	int pipe[2];
 	long r;
@@ -251,8 +212,6 @@ static int clone_child(struct job *job, struct jl__failure *failure)
 			args.cgroup = (uint64_t)job->kit.groups[i];
 		}
 	r = jl__sys_clone3_call(&args, sizeof(args), child_main, launch);
-	/* The child has a descriptor of its own under this number, which it reads from
-	 * here. */
 	(void)jl__sys_close(pipe[1]);
 	if (r < 0)
 		return failed(failure, JL__STEP_CLONE, 0, r);
@@ -260,45 +219,39 @@ static int clone_child(struct job *job, struct jl__failure *failure)
 	return 0;
 }
 
-static int prepare(struct job *job, const struct jl__plan *plan, size_t plan_mapped,
-		   struct jl__failure *failure)
+static int start(struct job *job, struct launch *launch, struct jl__failure *failure)
 {
+	const struct jl__plan *plan = launch->plan;
 	int template_nr;
 
-	job->launch = launch_make(plan, plan_mapped);
-	if (!job->launch)
-		return failed(failure, JL__STEP_RESOURCES, 0, -ENOMEM);
-	plan = job->launch->plan;
+	if (make_tables(launch, failure) < 0)
+		return failure->code;
 	template_nr = template_get(
 		(const struct jl__tree *)((const char *)plan + plan->tree.offset),
 		failure);
 	if (template_nr < 0)
 		return template_nr;
 	if (kit_take(&job->kit, template_nr, !!(plan->flags & JL__PLAN_HOST_NETWORK),
-		     plan->hierarchies, failure) < 0)
-		return failure->code;
-	job->launch->kit = &job->kit;
-	if (apply_limits(job, plan, failure) < 0)
+		     plan->hierarchies, failure) < 0 ||
+	    apply_limits(job, plan, failure) < 0)
 		return failure->code;
 	if (plan->flags & JL__PLAN_WORK_ON_DISK) {
-		job->launch->work = work_make(&job->kit, plan);
-		if (job->launch->work < 0)
-			return failed(failure, JL__STEP_WORK, 0, job->launch->work);
+		launch->work = work_make(&job->kit, plan);
+		if (launch->work < 0)
+			return failed(failure, JL__STEP_WORK, 0, launch->work);
 	}
-	return 0;
+	return clone_child(job, launch, failure);
 }
 
-static void refuse(const struct jl__request *request, struct job *job, const int *streams)
+/* Nothing came of it: no trace stays, and the client is told why. */
+static void refuse(const struct jl__request *request, struct job *job)
 {
-	struct jl__reply reply = { .type = JL__REPLY_FAILED, .job = request->job };
+	struct jl__reply reply = {
+		.type = JL__REPLY_FAILED,
+		.job = request->job,
+		.failure = job->failure,
+	};
 
-	reply.failure = job->failure;
-	if (job->launch) {
-		launch_free(job->launch);
-	} else {
-		for (int i = 0; i < 3; i++)
-			(void)jl__sys_close(streams[i]);
-	}
 	fd_close(&job->status);
 	if (job->flags & JL__PLAN_WORK_ON_DISK)
 		work_remove(&job->kit);
@@ -307,49 +260,51 @@ static void refuse(const struct jl__request *request, struct job *job, const int
 	client_send(&reply, NULL, 0, -1);
 }
 
-void launch_job(const struct jl__request *request, const struct jl__plan *plan,
-		size_t plan_mapped, const int *streams)
+static void watch_start(struct job *job)
 {
-	struct job *job = job_new();
-	struct job none = { .state = JOB_FREE, .status = -1 };
+	job->state = JOB_STARTING;
+	sv.running++;
+	sv.starting++;
+	sv.starts++;
+	job_watch(job, WATCH_PID, job->pidfd, EPOLLIN);
+	job_watch(job, WATCH_STATUS, job->status, EPOLLIN);
+	if (job->kit.oom >= 0)
+		job_watch(job, WATCH_OOM, job->kit.oom, EPOLLIN);
+}
+
+void launch_job(const struct jl__request *request, const struct jl__plan *plan,
+		uint32_t size, const int *streams)
+{
+	struct launch launch = { .plan = plan, .work = -1 };
+	struct job none = { .state = JOB_FREE, .status = -1 }, *job = job_new();
 	int line;
 
 	if (!job) {
 		kit_init(&none.kit);
 		failed(&none.failure, JL__STEP_RESOURCES, 2, -EAGAIN);
-		refuse(request, &none, streams);
+		refuse(request, &none);
 		return;
 	}
 	job->id = request->job;
-	line = plan_check(plan, (uint32_t)request->number);
+	line = plan_check(plan, size);
 	if (line) {
 		failed(&job->failure, JL__STEP_PLAN, (uint32_t)line, -EINVAL);
-		refuse(request, job, streams);
+		refuse(request, job);
 		return;
 	}
-	if (prepare(job, plan, plan_mapped, &job->failure) < 0)
-		goto fail;
 	job->flags = plan->flags;
 	job->timeout_usec = plan->timeout_usec;
-	remember_stats(job, plan);
+	launch.kit = &job->kit;
+	launch.start = &sv.starts_at[job - sv.jobs];
+	*launch.start = (struct start){ 0 };
 	for (int i = 0; i < 3; i++)
-		job->launch->streams[i] = streams[i];
-	if (clone_child(job, &job->failure) < 0)
-		goto fail_streams;
-	job->state = JOB_STARTING;
-	sv.running++;
-	sv.starting++;
-	sv.starts++;
-	job_watch(job, WATCH_PID, job->pidfd, 1 /* EPOLLIN */);
-	job_watch(job, WATCH_STATUS, job->status, 1);
-	if (job->kit.oom >= 0)
-		job_watch(job, WATCH_OOM, job->kit.oom, 1);
-	return;
-fail:
-	job->flags = plan->flags;
-	if (job->launch)
-		for (int i = 0; i < 3; i++)
-			job->launch->streams[i] = streams[i];
-fail_streams:
-	refuse(request, job, streams);
+		launch.streams[i] = streams[i];
+	remember_stats(job, plan);
+	if (start(job, &launch, &job->failure) < 0) {
+		refuse(request, job);
+	} else {
+		kit_close(&job->kit);
+		watch_start(job);
+	}
+	fd_close(&launch.work);
 }

@@ -43,9 +43,6 @@ static void reset_process(void)
 	(void)jl__sys_umask(022);
 	(void)jl__sys_personality(0);
 	(void)jl__sys_prctl(PR_SET_NAME, (long)"joblet-sup", 0, 0, 0);
-	/* Nobody may look into us, or follow /proc/PID links of a job that is being set
-	 * up. */
-	(void)jl__sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)jl__sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0);
 	/* Inherited by every child; what jobs get instead is in their plans. */
 	(void)jl__sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -175,7 +172,8 @@ int supervisor_setup(void)
 	sv.image =
 		(int)jl__sys_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
 	sv.jobs = pages_get(sizeof(struct job) * MAX_JOBS);
-	if (!sv.jobs)
+	sv.starts_at = pages_get_shared(sizeof(struct start) * MAX_JOBS);
+	if (!sv.jobs || !sv.starts_at)
 		return -ENOMEM;
 	sv.epoll = (int)jl__sys_epoll_create1(02000000 /* EPOLL_CLOEXEC */);
 	if (sv.epoll < 0)
@@ -216,6 +214,11 @@ int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t cou
 		if (r < 0)
 			return (int)r;
 	}
+	/*
+	 * Nobody may look into us, or follow /proc/PID links of a job that is being set
+	 * up. Not earlier: it also takes our own id maps away from us.
+	 */
+	(void)jl__sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	r = enter_own_mounts();
 	if (r < 0)
 		return (int)r;

@@ -16,7 +16,6 @@
 #define MAX_JOBS 65536u
 #define MAX_TEMPLATES 8u
 #define MAX_KITS 2u
-#define STACK_BYTES 32768u
 #define STAT_NAMES_BYTES 320u
 
 /* What a job needs from the kernel before it is cloned; some are kept ready. */
@@ -35,22 +34,22 @@ struct kit {
 	int has_slot;
 };
 
-/* Memory one start needs until the command runs; shared with the child. */
+/* What a child finds when it wakes up, in its own copy of our memory. */
 struct launch {
-	struct launch *next;
-	size_t mapped;
 	const struct jl__plan *plan;
-	size_t plan_mapped; /* 0: the plan is part of this mapping */
 	char **argv;
 	char **envp;
 	struct kit *kit;
+	struct start *start;
 	int streams[3];
-	int status; /* write end of the status pipe; the child's once it is cloned */
+	int status; /* write end of the status pipe */
 	int work;   /* folder for /work, or -1 */
-	uint64_t exec_wall_usec;
-	uint64_t exec_mono_usec;
-	char stack[STACK_BYTES] __attribute__((aligned(16)));
-	char data[];
+};
+
+/* The one thing a child tells us by memory: when it became its command. */
+struct start {
+	uint64_t wall_usec;
+	uint64_t mono_usec;
 };
 
 enum job_state { JOB_FREE, JOB_STARTING, JOB_RUNNING, JOB_ENDING };
@@ -65,7 +64,6 @@ struct job {
 	int status; /* read end of the status pipe */
 	int events; /* cgroup.events, while it is not empty yet */
 	struct kit kit;
-	struct launch *launch;
 	struct jl__failure failure;
 	uint64_t deadline_usec; /* monotonic; 0: none */
 	uint64_t timeout_usec;
@@ -125,7 +123,7 @@ struct supervisor {
 	int retry;	 /* groups are to be tried again soon */
 	uint64_t starts; /* jobs so far */
 	struct job *jobs;
-	struct launch *spare;
+	struct start *starts_at; /* one per job, shared with the children */
 	struct kit kits[MAX_KITS];
 	uint32_t kits_ready;
 	struct kit fresh; /* being prepared, step by step */
@@ -151,6 +149,7 @@ char *put_number(char *p, uint64_t number);
 uint64_t clock_usec(int clock);
 /* Pages from the kernel, zeroed; NULL when there are none. */
 void *pages_get(size_t bytes);
+void *pages_get_shared(size_t bytes);
 void pages_put(void *ptr, size_t bytes);
 void fd_close(int *fd);
 /* Whole small file of proc or cgroupfs, NUL terminated; length or -errno. */
@@ -181,6 +180,8 @@ int tree_make(struct kit *kit, struct jl__failure *failure);
 /* kit.c */
 void kit_init(struct kit *kit);
 void kit_discard(struct kit *kit);
+/* Closes what the job holds by itself once it is cloned. */
+void kit_close(struct kit *kit);
 /* A kit of the wanted shape, from the stock or made now. */
 int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies,
 	     struct jl__failure *failure);
@@ -191,9 +192,9 @@ int kit_remove_groups(struct kit *kit);
 void kit_forget_template(int template_nr);
 
 /* launch.c */
+/* Streams and plan stay the caller's. */
 void launch_job(const struct jl__request *request, const struct jl__plan *plan,
-		size_t plan_mapped, const int *streams);
-void launch_free(struct launch *launch);
+		uint32_t size, const int *streams);
 
 /* child.c: the job before its command runs */
 int child_main(void *launch);

@@ -58,12 +58,22 @@ uint64_t clock_usec(int clock)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-void *pages_get(size_t bytes)
+static void *pages(size_t bytes, int kind)
 {
 	long addr = jl__sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+				 kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return addr < 0 && addr > -4096 ? NULL : (void *)addr;
+}
+
+void *pages_get(size_t bytes)
+{
+	return pages(bytes, MAP_PRIVATE);
+}
+
+void *pages_get_shared(size_t bytes)
+{
+	return pages(bytes, MAP_SHARED);
 }
 
 void pages_put(void *ptr, size_t bytes)

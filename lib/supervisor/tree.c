@@ -92,8 +92,7 @@ static long host_clone(const struct jl__op *op, const char *path)
 	return r < 0 ? r : tree;
 }
 
-/* ---- building
- * -------------------------------------------------------------------------- */
+/* ---- building ---- */
 
 struct build {
 	const struct jl__tree *tree;
@@ -285,8 +284,7 @@ static int build_at(const char *where, const struct jl__tree *tree, uint32_t own
 	return (int)r;
 }
 
-/* ---- templates
- * ----------------------------------------------------------------------------- */
+/* ---- templates ---- */
 
 static void template_drop(int nr)
 {
