@@ -17,6 +17,8 @@ long jl__sys_clone3_call(struct clone_args *args, size_t size, int (*fn)(void *)
 			 "test %%rax, %%rax\n\t"
 			 "jnz 1f\n\t"
 			 "xor %%ebp, %%ebp\n\t"
+			 /* Without a stack of its own the child has ours, as it is just now. */
+			 "and $-16, %%rsp\n\t"
 			 "mov %%r13, %%rdi\n\t"
 			 "call *%%r12\n\t"
 			 "mov %%eax, %%edi\n\t"
