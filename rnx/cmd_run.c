@@ -23,7 +23,7 @@ static void log_line(void *data, int level, const char *module, const char *text
 static int start_failed(int code, jl_error *err, const char *command)
 {
 	/* A missing working directory has the same code, but is no missing command. */
-	bool is_command = strncmp(jl_error_message(err), "cannot run ", 11) == 0;
+	bool is_command = strcmp(jl_error_module(err), "command") == 0;
 	char buf[SHOWN_MAX];
 
 	say("%s", jl_error_message(err));

@@ -215,8 +215,6 @@ struct jl__hello {
 	uint32_t magic;
 	uint32_t flags;
 	uint32_t hierarchies;
-	uint32_t map_uid; /* unprivileged: the caller's ids */
-	uint32_t map_gid;
 	struct jl__hello_hierarchy list[JL__HIERARCHIES_MAX];
 	char nest[64];
 };

@@ -162,6 +162,9 @@ static int fail_op(const struct jl__op *op, const char *base, int code, jl_error
 			      path);
 }
 
+/* Module of such failures: callers tell "not found" from everything else by it. */
+#define COMMAND "command"
+
 static int fail_command(const struct jl__plan *plan, int code, jl_error **err)
 {
 	const uint32_t *args = jl__plan_items(plan, plan->argv);
@@ -174,9 +177,9 @@ static int fail_command(const struct jl__plan *plan, int code, jl_error **err)
 				err, code,
 				"cannot run %s: there is no such file in the job, or its interpreter is missing",
 				command);
-		return jl__fail(err, code,
-				"cannot run %s: command not found in the job's PATH",
-				command);
+		return jl__fail_in(err, code, COMMAND,
+				   "cannot run %s: command not found in the job's PATH",
+				   command);
 	case -ENOEXEC:
 		return jl__fail(
 			err, code,
@@ -188,7 +191,7 @@ static int fail_command(const struct jl__plan *plan, int code, jl_error **err)
 			"cannot run %s: the path leads through a magic link of /proc",
 			command);
 	default:
-		return jl__fail_errno(err, code, "cannot run %s", command);
+		return jl__fail_errno_in(err, code, COMMAND, "cannot run %s", command);
 	}
 }
 

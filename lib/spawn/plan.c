@@ -175,7 +175,7 @@ static int wanted_limits(struct jl__link *link, const jl_job_spec *spec, jl_limi
 	if (!(link->nest.offers & JL__CG_PIDS) &&
 	    jl_limits_get(*ret, JL_LIMIT_PIDS) == JL__PIDS_DEFAULT) {
 		jl__log(link->ctx, JL_LOG_WARNING, JL_MODULE,
-			"the default limit of %d processes is not applied: there is no pids controller",
+			"the default limit of %d processes is not applied: the caller has no pids controller (rnx doctor tells why)",
 			JL__PIDS_DEFAULT);
 		return jl_limits_set_pids(*ret, 0, err);
 	}

@@ -85,9 +85,11 @@ struct birth {
 	int program;
 	int socket;
 	int null;
-	uint64_t flags; /* of the supervisor's own clone */
-	char *stack;	/* of the second child */
-	int step;	/* what failed, and why */
+	uint64_t flags;	  /* of the supervisor's own clone */
+	char *stack;	  /* of the second child */
+	char uid_map[32]; /* empty: no user namespace */
+	char gid_map[32];
+	int step; /* what failed, and why */
 	long code;
 };
 
@@ -98,13 +100,39 @@ static int fail_birth(struct birth *birth, int step, long code)
 	return 1;
 }
 
+static long write_file(const char *path, const char *text)
+{
+	long fd = jl__sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0), put;
+
+	if (fd < 0)
+		return fd;
+	put = jl__sys_write((int)fd, text, strlen(text));
+	(void)jl__sys_close((int)fd);
+	return put < 0 ? put : 0;
+}
+
+/* Before exec, which takes the capabilities away from whoever is nobody in a namespace.
+ */
+static long map_caller(const struct birth *birth)
+{
+	long r = write_file("/proc/self/uid_map", birth->uid_map);
+
+	/* Without this the kernel refuses gid_map to callers who cannot set groups. */
+	if (r == 0)
+		r = write_file("/proc/self/setgroups", "deny");
+	return r < 0 ? r : write_file("/proc/self/gid_map", birth->gid_map);
+}
+
 /* In the supervisor-to-be, sharing the caller's memory until exec. System calls only. */
 static int second_child(void *arg)
 {
 	static char *argv[] = { (char *)"joblet-supervisor", NULL };
 	static char *envp[] = { NULL };
 	struct birth *birth = arg;
+	long r = birth->uid_map[0] ? map_caller(birth) : 0;
 
+	if (r < 0)
+		return fail_birth(birth, 4, r);
 	for (int i = 0; i < 3; i++)
 		if (jl__sys_dup3(birth->null, i, 0) < 0)
 			return fail_birth(birth, 1, -EMFILE);
@@ -249,8 +277,6 @@ static int make_hello(struct jl__link *link, const struct jl__cg_tree *tree, int
 		.magic = JL__PLAN_MAGIC,
 		.flags = link->privileged ? JL__HELLO_PRIVILEGED | JL__HELLO_IDS_FD : 0,
 		.hierarchies = link->nest.count,
-		.map_uid = (uint32_t)jl__sys_geteuid(),
-		.map_gid = (uint32_t)jl__sys_getegid(),
 	};
 	(void)snprintf(hello->nest, sizeof(hello->nest), "%s", link->nest.name);
 	for (uint32_t i = 0; i < link->nest.count; i++) {
@@ -313,8 +339,10 @@ static const char *birth_step(int step)
 		return "cannot pass descriptors to the supervisor";
 	case 2:
 		return "cannot execute the supervisor";
+	case 4:
+		return "cannot map the caller's ids into a user namespace (rnx doctor tells why)";
 	default:
-		return "cannot clone the supervisor (new pid namespace)";
+		return "cannot clone the supervisor into new namespaces (rnx doctor tells why)";
 	}
 }
 
@@ -346,6 +374,12 @@ static int bring_up(struct jl__link *link, jl_error **err)
 	birth.program = program;
 	birth.socket = theirs;
 	birth.null = link->devnull;
+	if (!link->privileged) {
+		(void)snprintf(birth.uid_map, sizeof(birth.uid_map), "0 %ld 1\n",
+			       jl__sys_geteuid());
+		(void)snprintf(birth.gid_map, sizeof(birth.gid_map), "0 %ld 1\n",
+			       jl__sys_getegid());
+	}
 	if (give_birth(&birth))
 		return jl__fail_errno(err, (int)birth.code, "%s", birth_step(birth.step));
 	return 0;
@@ -388,6 +422,6 @@ int jl__link_start(struct jl__link *link, jl_error **err)
 	jl__log(link->ctx, JL_LOG_INFO, JL_MODULE, "started, cgroups in %s",
 		link->nest.name);
 	if (link->nest_why)
-		jl__log(link->ctx, JL_LOG_WARNING, "cgroup", "%s", link->nest_why);
+		jl__log(link->ctx, JL_LOG_INFO, "cgroup", "%s", link->nest_why);
 	return 0;
 }

@@ -43,6 +43,9 @@ static void reset_process(void)
 	(void)jl__sys_umask(022);
 	(void)jl__sys_personality(0);
 	(void)jl__sys_prctl(PR_SET_NAME, (long)"joblet-sup", 0, 0, 0);
+	/* Nobody may look into us, or follow /proc/PID links of a job that is being set
+	 * up. */
+	(void)jl__sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)jl__sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0);
 	/* Inherited by every child; what jobs get instead is in their plans. */
 	(void)jl__sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -50,28 +53,6 @@ static void reset_process(void)
 		files.rlim_cur = files.rlim_max;
 		(void)jl__sys_prlimit(0, RLIMIT_NOFILE, &files, NULL);
 	}
-}
-
-/* Unprivileged: we are in a user namespace of our own, in which nobody is mapped yet. */
-static long map_caller(void)
-{
-	char line[64], *p;
-	long r;
-
-	p = put_text(line, "0 ");
-	p = put_number(p, sv.map_uid);
-	put_text(p, " 1\n");
-	r = file_write(AT_FDCWD, "/proc/self/uid_map", line);
-	if (r < 0)
-		return r;
-	/* Without this the kernel refuses gid_map to callers who cannot set groups. */
-	r = file_write(AT_FDCWD, "/proc/self/setgroups", "deny");
-	if (r < 0)
-		return r;
-	p = put_text(line, "0 ");
-	p = put_number(p, sv.map_gid);
-	put_text(p, " 1\n");
-	return file_write(AT_FDCWD, "/proc/self/gid_map", line);
 }
 
 static int own_namespace(void)
@@ -199,8 +180,6 @@ int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t cou
 	    want != count)
 		return -EPROTO;
 	sv.privileged = !!(hello->flags & JL__HELLO_PRIVILEGED);
-	sv.map_uid = hello->map_uid;
-	sv.map_gid = hello->map_gid;
 	sv.hierarchies = hello->hierarchies;
 	for (uint32_t i = 0; i < hello->hierarchies; i++) {
 		sv.nest[i] = fds[i];
@@ -209,16 +188,6 @@ int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t cou
 	if (hello->flags & JL__HELLO_IDS_FD)
 		sv.ids = fds[hello->hierarchies];
 	__builtin_memcpy(sv.nest_name, hello->nest, sizeof(sv.nest_name));
-	if (!sv.privileged) {
-		r = map_caller();
-		if (r < 0)
-			return (int)r;
-	}
-	/*
-	 * Nobody may look into us, or follow /proc/PID links of a job that is being set
-	 * up. Not earlier: it also takes our own id maps away from us.
-	 */
-	(void)jl__sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	r = enter_own_mounts();
 	if (r < 0)
 		return (int)r;

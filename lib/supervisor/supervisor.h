@@ -106,8 +106,6 @@ struct supervisor {
 	int privileged;
 	int tmpfs_idmap;
 	int core_sched;
-	uint32_t map_uid;
-	uint32_t map_gid;
 	uint32_t hierarchies;
 	int nest[JL__HIERARCHIES_MAX];
 	struct jl__hello_hierarchy list[JL__HIERARCHIES_MAX];
