@@ -60,6 +60,9 @@ second_stage() {
 	$bb ln -s /proc/self/fd /dev/fd
 	$bb hostname vm
 	$bb ip link set lo up
+	$bb ip addr add 10.0.2.15/24 dev eth0
+	$bb ip link set eth0 up
+	$bb ip route add default via 10.0.2.2
 	ulimit -c 0
 	# It may show up a moment after its driver.
 	tries=0

@@ -15,8 +15,8 @@ import tempfile
 
 META_PACKAGE = "linux-image-cloud-amd64"
 
-# What the first stage needs to reach the disk and the output channel.
-BOOT_MODULES = ["virtio_pci", "virtio_blk", "virtio_console"]
+# What the first stage needs: the disk, the output channel, a network card.
+BOOT_MODULES = ["virtio_pci", "virtio_blk", "virtio_console", "virtio_net"]
 
 # What the kernel may load by itself while tests run. Folders end with a slash.
 GUEST_MODULES = [

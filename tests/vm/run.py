@@ -223,7 +223,10 @@ class Machine:
                "-drive", f"file={self.disk},if=none,id=root,format=raw,"
                          "cache=unsafe,snapshot=on",
                "-device", "virtio-blk-pci,drive=root",
-               "-device", "virtio-serial-pci"]
+               "-device", "virtio-serial-pci",
+               # For a host network that is more than a loopback; it leads nowhere.
+               "-netdev", "user,id=net,restrict=on",
+               "-device", "virtio-net-pci,netdev=net,romfile="]
         if interactive:
             cmd += ["-chardev", "stdio,id=con,signal=off", "-chardev", "null,id=out"]
         else:
