@@ -173,21 +173,21 @@ static int fail_command(const struct jl__plan *plan, int code, jl_error **err)
 	switch (code) {
 	case -ENOENT:
 		if (strchr(command, '/'))
-			return jl__fail(
-				err, code,
+			return jl__fail_in(
+				err, code, COMMAND,
 				"cannot run %s: there is no such file in the job, or its interpreter is missing",
 				command);
 		return jl__fail_in(err, code, COMMAND,
 				   "cannot run %s: command not found in the job's PATH",
 				   command);
 	case -ENOEXEC:
-		return jl__fail(
-			err, code,
+		return jl__fail_in(
+			err, code, COMMAND,
 			"cannot run %s: it is neither a program of this machine nor a script with #!",
 			command);
 	case -ELOOP:
-		return jl__fail(
-			err, -EACCES,
+		return jl__fail_in(
+			err, -EACCES, COMMAND,
 			"cannot run %s: the path leads through a magic link of /proc",
 			command);
 	default:
