@@ -85,6 +85,8 @@ double host_now(void);
 /* How much slower than usual this machine is, at least 1: limits of time are multiplied.
  */
 extern double host_slowness;
+/* There is an interface besides loopback. */
+extern bool host_has_network;
 
 void host_cgroups_enter(void);
 unsigned int host_cgroups_left(char *names, size_t size);

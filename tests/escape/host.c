@@ -36,6 +36,7 @@ char host_mark[64], host_secret[64], host_folder[128], host_secret_path[160];
 static char host_name_before[128], key_name[64], shm_path[96], socket_path[160];
 static int shm_id = -1, listeners[3] = { -1, -1, -1 };
 double host_slowness = 1;
+bool host_has_network;
 static char environment_secret[128];
 
 static void add_fact(const char *key, const char *value)
@@ -141,6 +142,7 @@ static void addresses(void)
 				&((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr,
 				text, sizeof(text));
 		add_fact("address", text);
+		host_has_network = true;
 		n++;
 	}
 	freeifaddrs(list);
