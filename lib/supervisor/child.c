@@ -26,7 +26,8 @@
 #define PR_SCHED_CORE 62
 #endif
 #define MNT_DETACH 2
-#define CLOSE_RANGE_CLOEXEC_ 4
+#define STATUS_FD 3
+#define IMAGE_FD 4
 #define CAP_LAST_POSSIBLE 63
 
 struct child {
@@ -326,6 +327,27 @@ static int drop_caps(struct child *c)
 	return 0;
 }
 
+/*
+ * Of what came from the supervisor two descriptors are still needed. The rest goes before
+ * anything is opened: the job may be allowed few, and those would be taken.
+ */
+static int drop_descriptors(struct child *c)
+{
+	struct launch *launch = (struct launch *)c->launch;
+	long r = jl__sys_dup3(launch->status, STATUS_FD, O_CLOEXEC);
+
+	if (r >= 0) {
+		launch->status = STATUS_FD;
+		if (sv.image != IMAGE_FD)
+			r = jl__sys_dup3(sv.image, IMAGE_FD, O_CLOEXEC);
+	}
+	/* That is how the kernel calls a number above the limit. */
+	if (r < 0)
+		return fails(c, JL__STEP_STDIO, 3, r == -EBADF ? -EMFILE : r);
+	(void)jl__sys_close_range(IMAGE_FD + 1, ~0u, 0);
+	return 0;
+}
+
 static int enter_work_dir(struct child *c)
 {
 	struct open_how how = {
@@ -387,7 +409,7 @@ static long run_command(struct child *c, const char *path)
 	launch->argv[-3] = (char *)"joblet-init";
 	launch->argv[-2] = status;
 	launch->argv[-1] = (char *)path;
-	return jl__sys_execveat(sv.image, "", launch->argv - 3, launch->envp,
+	return jl__sys_execveat(IMAGE_FD, "", launch->argv - 3, launch->envp,
 				AT_EMPTY_PATH);
 }
 
@@ -397,7 +419,6 @@ static int exec_command(struct child *c)
 	uint64_t none = 0;
 	long worst = -ENOENT;
 
-	(void)jl__sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC_);
 	(void)jl__sys_rt_sigprocmask(SIG_SETMASK, &none, NULL, sizeof(none));
 	for (uint32_t i = 0; i < c->plan->commands.count; i++) {
 		const char *path = plan_text(c->plan, commands[i]);
@@ -422,8 +443,8 @@ int child_main(void *arg)
 	/* Reads as a list: what follows may rely on what came before. */
 	if (join_groups(&c) == 0 && enter_session(&c) == 0 && enter_root(&c) == 0 &&
 	    verify_place(&c) == 0 && set_limits(&c) == 0 && take_streams(&c) == 0 &&
-	    become_user(&c) == 0 && drop_caps(&c) == 0 && enter_work_dir(&c) == 0 &&
-	    install_filter(&c) == 0)
+	    become_user(&c) == 0 && drop_caps(&c) == 0 && drop_descriptors(&c) == 0 &&
+	    enter_work_dir(&c) == 0 && install_filter(&c) == 0)
 		(void)exec_command(&c);
 	/* Smaller than PIPE_BUF, so the write is atomic; nothing to do if it fails. */
 	(void)jl__sys_write(c.launch->status, &c.failure, sizeof(c.failure));
