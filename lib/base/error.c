@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/parse.h"
 
 struct jl_error {
 	int code;
@@ -67,10 +68,31 @@ const char *jl__errno_text(int code)
 	return text ? text : "unknown error";
 }
 
-static int store(jl_error **err, int code, const char *module, const char *message)
+/* Text of callers may be anything; a sentence is one line of UTF-8. */
+static void make_showable(char *text)
+{
+	size_t left = strlen(text);
+
+	while (left) {
+		size_t len = 1;
+
+		while (len < 4 && len < left && !jl__is_utf8(text, len))
+			len++;
+		if (!jl__is_utf8(text, len) || (unsigned char)*text < ' ' || *text == 127) {
+			*text = '?';
+			len = 1;
+		}
+		text += len;
+		left -= len;
+	}
+}
+
+static int store(jl_error **err, int code, const char *module, char *message)
 {
 	size_t len = strlen(message);
 	jl_error *fresh;
+
+	make_showable(message);
 
 	if (code == -ENOMEM)
 		return jl__oom(err);
