@@ -111,13 +111,13 @@ int jl_limits_set_cpus(jl_limits *limits, const char *cpus, jl_error **ret_err)
 	jl__error_init(ret_err);
 	r = jl__cpus_parse(cpus ? cpus : "", &set, &at);
 	if (r == -ERANGE)
-		return jl__fail(ret_err, r, "the list of cores names one above %d",
+		return jl__fail(ret_err, r, "\"%.64s\" names a core above %d", cpus,
 				JL__CPUS_MAX - 1);
 	if (r < 0)
 		return jl__fail(ret_err, r,
-				"the list of cores is malformed at byte %zu: "
-				"expected a form like \"0-1,4\"",
-				at + 1);
+				"\"%.64s\" is not a list of cores: malformed at byte "
+				"%zu, expected a form like \"0-1,4\"",
+				cpus, at + 1);
 	if (cpus && *cpus) {
 		text = jl__cpus_format(&set);
 		if (!text)

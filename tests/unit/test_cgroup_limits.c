@@ -96,7 +96,7 @@ START_TEST(a_bad_core_list_changes_nothing)
 	ck_assert_int_eq(jl_limits_set_cpus(limits, "3", NULL), 0);
 	ck_assert_int_eq(jl_limits_set_cpus(limits, "3,x", &err), -EINVAL);
 	ck_assert_str_eq(jl_error_message(err),
-			 "the list of cores is malformed at byte 3: "
+			 "\"3,x\" is not a list of cores: malformed at byte 3, "
 			 "expected a form like \"0-1,4\"");
 	ck_assert_str_eq(jl_limits_get_cpus(limits), "3");
 }
