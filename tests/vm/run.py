@@ -41,7 +41,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 QEMU = "qemu-system-x86_64"
 SUITES = {"system", "escape"}
 # Programs that run again in delegated mode.
-SMOKE = re.compile(os.environ.get("JOBLET_VM_SMOKE", r"^vm_kernel$|smoke"))
+SMOKE = re.compile(os.environ.get("JOBLET_VM_SMOKE", r"^vm_kernel$|^rnx_run$|smoke"))
 # How much longer things take here than on the host.
 SLOWNESS = 10
 
@@ -326,6 +326,12 @@ def prepare(build, programs):
         name = name[len("test_"):] if name.startswith("test_") else name
         tests.insert(0, Test(name, [os.path.realpath(path)], timeout=30))
         files.append(os.path.realpath(path))
+    for path in tree.outputs():
+        if os.path.basename(path) == "rnx":
+            # Alone in its cgroup, as a service is: limits must be possible there.
+            tests.insert(len(programs), Test("rnx_run", [
+                path, "run", "--max-memory=64M", "--max-cpu=50", "--max-pids=9",
+                "sh", "-c", "test $$ = 1"], protocol="exitcode"))
     plan = image.Plan()
     plan.add_base()
     for path in tree.outputs() + files:
