@@ -319,10 +319,9 @@ static int check_ceilings(jl_probe *probe)
 
 /* Lines without which no job starts, and those that stand for a limit. */
 static const char *const required[] = {
-	"sys.clone3", "sys.pidfd", "sys.close_range", "sys.openat2",
-	"ns.user",    "ns.pid",	   "ns.mount",	      "ns.ipc",
-	"ns.uts",     "ns.cgroup", "ns.net",	      "sys.mount",
-	"mount.proc", "idmap.usr", "idmap.tmpfs",     "supervisor",
+	"sys.clone3", "sys.pidfd", "sys.close_range", "sys.openat2", "ns.user",
+	"ns.pid",     "ns.mount",  "ns.ipc",	      "ns.uts",	     "ns.cgroup",
+	"ns.net",     "sys.mount", "mount.proc",      "supervisor",
 };
 static const char *const limits[] = {
 	"cgroup.cpu", "cgroup.cpuset", "cgroup.memory", "cgroup.io", "cgroup.pids",

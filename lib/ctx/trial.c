@@ -290,13 +290,12 @@ static int add_idmap(jl_probe *probe, const char *name, const char *path, int us
 	struct idmap_trial trial = { .path = path, .userns = userns };
 	int r = code < 0 ? code : jl__trial(CLONE_NEWNS, map_ids, &trial);
 	const char *meaning =
-		path ? "Root cannot start jobs: their files would belong to nobody. The file "
-		       "system of /usr does not support id-mapped mounts (overlay: Linux 5.19, "
-		       "most others: 5.12)."
-		     : "Root cannot start jobs: /tmp and /work would belong to nobody. tmpfs "
-		       "supports id-mapped mounts from Linux 6.3 on.";
+		path ? "Jobs see the files of /usr as nobody's instead of root's. Its file "
+		       "system does not support id-mapped mounts (most do since Linux 5.12)."
+		     : "The root of each job is built anew, which takes longer, instead of "
+		       "cloned. tmpfs supports id-mapped mounts from Linux 6.3 on.";
 
-	return jl__probe_add(probe, name, r < 0 ? JL_PROBE_MISSING : JL_PROBE_OK,
+	return jl__probe_add(probe, name, r < 0 ? JL_PROBE_LIMITED : JL_PROBE_OK,
 			     meaning_of(probe, r, meaning), "%s",
 			     r < 0 ? jl__errno_text(r) : "works");
 }

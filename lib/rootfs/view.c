@@ -76,7 +76,7 @@ static const char *const masked_files[] = {
 	"sysrq-trigger", "timer_list", "timer_stats",	"vmallocinfo",
 };
 static const char *const masked_dirs[] = {
-	"acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "scsi",
+	"acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "pressure", "scsi",
 };
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))

@@ -82,8 +82,8 @@ static void job_started(struct job *job)
 	};
 
 	job->state = JOB_RUNNING;
-	job->start_wall_usec = sv.starts_at[job - sv.jobs].wall_usec;
-	job->start_mono_usec = sv.starts_at[job - sv.jobs].mono_usec;
+	job->start_wall_usec = sv.shared->starts[job - sv.jobs].wall_usec;
+	job->start_mono_usec = sv.shared->starts[job - sv.jobs].mono_usec;
 	if (job->timeout_usec)
 		jobs_deadline_set(job, job->start_mono_usec + job->timeout_usec);
 	reply.start_usec = job->start_wall_usec;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What every job needs before it is cloned: ids, user and network namespace, mount tree,
- * cgroups. Made when asked for, or ahead of time while nothing else is to be done:
- * together they cost as much as the job itself. A kit is used once and never handed to a
- * second job.
+ * cgroups. Used once and never handed to a second job. Made when asked for, or ahead of
+ * time (stock.c).
  */
 #include "supervisor/supervisor.h"
 
@@ -173,14 +172,16 @@ int kit_ids(struct kit *kit, struct jl__failure *failure)
 	};
 	long pid, r;
 
-	if (sv.privileged) {
-		r = slot_take(&kit->slot);
-		if (r < 0)
-			return failed(failure, JL__STEP_IDS, 0, r);
-		kit->has_slot = 1;
-		kit->base = IDS_FIRST + kit->slot * JL__IDS_PER_JOB;
-	}
+	/*
+	 * The kernel charges what a namespace uses (inotify, message queues, signals, locked
+	 * memory) to whoever made it as well. Made by us, all jobs would share one account with
+	 * the host's root; made by the job's own id, each has its own.
+	 */
+	if (sv.privileged)
+		(void)jl__sys_setresuid(~0u, kit->base, ~0u);
 	pid = jl__sys_clone3_call(&args, sizeof(args), hold, holder);
+	if (sv.privileged)
+		(void)jl__sys_setresuid(~0u, 0, ~0u);
 	if (pid < 0) {
 		holder->pidfd = 0;
 		return failed(failure, JL__STEP_USERNS, 0, pid);
@@ -254,8 +255,6 @@ static int make_groups(struct kit *kit, uint32_t wanted, struct jl__failure *fai
 	char name[24];
 	long r;
 
-	if (!kit->hierarchies)
-		kit->group = sv.next_group++;
 	group_name(name, kit);
 	for (uint32_t i = 0; i < sv.hierarchies; i++) {
 		if (!(wanted & 1u << i) || (kit->hierarchies & 1u << i))
@@ -321,97 +320,36 @@ void kit_discard(struct kit *kit)
 	kit_init(kit);
 }
 
-/* The parts in the order of their cost; each is made once, so a partial kit is completed.
+/*
+ * Takes what only one may hand out: the range of ids and the number of the groups. The
+ * rest may be made by somebody else.
  */
-enum { STAGE_NET, STAGE_IDS, STAGE_TREE, STAGE_GROUPS, STAGE_DONE };
-
-static int make_stage(struct kit *kit, int stage, int host_net, uint32_t hierarchies,
-		      struct jl__failure *failure)
+int kit_begin(struct kit *kit, int template_nr, struct jl__failure *failure)
 {
-	switch (stage) {
-	case STAGE_NET:
-		return host_net || kit->netns >= 0 ? 0 : make_netns(kit, failure);
-	case STAGE_IDS:
-		return kit->userns >= 0 ? 0 : kit_ids(kit, failure);
-	case STAGE_TREE:
-		return kit->tree >= 0 ? 0 : tree_make(kit, failure);
-	default:
-		return make_groups(kit, hierarchies, failure);
-	}
-}
+	long r;
 
-int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies,
-	     struct jl__failure *failure)
-{
-	sv.shape_template = template_nr;
-	sv.shape_host_net = host_net;
-	sv.shape_hierarchies = hierarchies;
-	if (sv.kits_ready) {
-		*kit = sv.kits[--sv.kits_ready];
-	} else if (sv.fresh_stage >= 0) {
-		*kit = sv.fresh;
-		sv.fresh_stage = -1;
-	} else {
-		kit_init(kit);
-	}
-	/* Made for another shape: keep what fits. */
-	if (kit->template_nr != template_nr) {
-		fd_close(&kit->tree);
-		kit->template_nr = template_nr;
-	}
-	if (host_net)
-		fd_close(&kit->netns);
-	if (kit->hierarchies & ~hierarchies) {
-		(void)kit_remove_groups(kit);
-		fd_close(&kit->oom);
-		kit->hierarchies = 0;
-	}
-	for (int stage = 0; stage < STAGE_DONE; stage++)
-		if (make_stage(kit, stage, host_net, hierarchies, failure) < 0) {
-			kit_discard(kit);
-			return failure->code;
-		}
+	kit_init(kit);
+	kit->template_nr = template_nr;
+	kit->group = sv.next_group++;
+	if (!sv.privileged)
+		return 0;
+	r = slot_take(&kit->slot);
+	if (r < 0)
+		return failed(failure, JL__STEP_IDS, 0, r);
+	kit->has_slot = 1;
+	kit->base = IDS_FIRST + kit->slot * JL__IDS_PER_JOB;
 	return 0;
 }
 
-/*
- * A second job makes a third one likely; before that a stock would be work for nothing (a
- * command line that runs one job). The stock has the shape of the last job. While a job
- * sets itself up, we would only be in its way: it needs the same locks of the kernel.
- */
-int kit_refill(void)
+/* Makes what the kit does not have yet. */
+int kit_complete(struct kit *kit, int host_net, uint32_t hierarchies,
+		 struct jl__failure *failure)
 {
-	struct jl__failure failure;
-
-	if (sv.starts < 2 || sv.kits_ready >= MAX_KITS || sv.client < 0 || sv.starting)
-		return 0;
-	if (sv.fresh_stage < 0) {
-		kit_init(&sv.fresh);
-		sv.fresh.template_nr = sv.shape_template;
-		sv.fresh_stage = STAGE_NET;
-	}
-	if (make_stage(&sv.fresh, sv.fresh_stage, sv.shape_host_net, sv.shape_hierarchies,
-		       &failure) < 0) {
-		/* The next job will meet the same failure and report it. */
-		kit_discard(&sv.fresh);
-		sv.fresh_stage = -1;
-		sv.starts = 0;
-		return 0;
-	}
-	if (++sv.fresh_stage == STAGE_DONE) {
-		sv.kits[sv.kits_ready++] = sv.fresh;
-		sv.fresh_stage = -1;
-	}
-	return 1;
-}
-
-/* A template is being replaced: kits made from it are not what anybody asks for now. */
-void kit_forget_template(int template_nr)
-{
-	while (sv.kits_ready && sv.kits[sv.kits_ready - 1].template_nr == template_nr)
-		kit_discard(&sv.kits[--sv.kits_ready]);
-	if (sv.fresh_stage >= 0 && sv.fresh.template_nr == template_nr) {
-		kit_discard(&sv.fresh);
-		sv.fresh_stage = -1;
-	}
+	if (!host_net && kit->netns < 0 && make_netns(kit, failure) < 0)
+		return failure->code;
+	if (kit->userns < 0 && kit_ids(kit, failure) < 0)
+		return failure->code;
+	if (kit->tree < 0 && tree_make(kit, failure) < 0)
+		return failure->code;
+	return make_groups(kit, hierarchies, failure);
 }

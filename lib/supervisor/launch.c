@@ -65,8 +65,8 @@ static int plan_check(const struct jl__plan *plan, uint32_t size)
 	    !strings_fit(plan, plan->commands))
 		return __LINE__;
 	tree = (const struct jl__tree *)((const char *)plan + plan->tree.offset);
-	if (plan->tree.count < sizeof(*tree) || tree->size != plan->tree.count ||
-	    !tree->count ||
+	if (plan->tree.count < sizeof(*tree) || plan->tree.count > TREE_BYTES_MAX ||
+	    tree->size != plan->tree.count || !tree->count ||
 	    tree->count > (tree->size - sizeof(*tree)) / sizeof(tree->ops[0]) ||
 	    tree->ops[0].type != JL__OP_ROOT)
 		return __LINE__;
@@ -295,7 +295,7 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 	job->flags = plan->flags;
 	job->timeout_usec = plan->timeout_usec;
 	launch.kit = &job->kit;
-	launch.start = &sv.starts_at[job - sv.jobs];
+	launch.start = &sv.shared->starts[job - sv.jobs];
 	*launch.start = (struct start){ 0 };
 	for (int i = 0; i < 3; i++)
 		launch.streams[i] = streams[i];

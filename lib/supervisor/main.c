@@ -64,14 +64,9 @@ static void loop(void)
 	struct epoll_event events[EVENTS];
 
 	while (sv.client >= 0 || sv.running) {
-		/* Look first: the stock is for times when there is nothing else to do. */
-		long count = jl__sys_epoll_pwait(sv.epoll, events, EVENTS, 0, NULL, 8);
+		long count = jl__sys_epoll_pwait(sv.epoll, events, EVENTS, timeout_msec(),
+						 NULL, 8);
 
-		if (count == 0 && kit_refill())
-			continue;
-		if (count == 0)
-			count = jl__sys_epoll_pwait(sv.epoll, events, EVENTS,
-						    timeout_msec(), NULL, 8);
 		for (long i = 0; i < count; i++)
 			handle(&events[i]);
 		if (sv.next_deadline_usec &&
@@ -79,16 +74,14 @@ static void loop(void)
 			jobs_deadlines(clock_usec(1));
 		if (sv.retry)
 			jobs_retry();
+		stock_refill();
 	}
 }
 
 /* Nothing of ours stays: kits that nobody used, the nest, the work folder. */
 static void leave(void)
 {
-	while (sv.kits_ready)
-		kit_discard(&sv.kits[--sv.kits_ready]);
-	if (sv.fresh_stage >= 0)
-		kit_discard(&sv.fresh);
+	stock_close();
 	for (uint32_t i = 0; i < sv.hierarchies; i++) {
 		int up = (int)jl__sys_openat(sv.nest[i], "..",
 					     O_PATH | O_DIRECTORY | O_CLOEXEC, 0);

@@ -47,6 +47,8 @@ static void reset_process(void)
 	 * up. */
 	(void)jl__sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)jl__sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0);
+	/* Changing our user id for a moment (kit.c) must not cost us our capabilities. */
+	(void)jl__sys_prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
 	/* Inherited by every child; what jobs get instead is in their plans. */
 	(void)jl__sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (jl__sys_prlimit(0, RLIMIT_NOFILE, NULL, &files) == 0) {
@@ -95,7 +97,8 @@ static long enter_own_mounts(void)
 		return r;
 	if (jl__sys_mkdirat(AT_FDCWD, "proc", 0755) < 0 ||
 	    jl__sys_mkdirat(AT_FDCWD, "job", 0755) < 0 ||
-	    jl__sys_mkdirat(AT_FDCWD, "build", 0755) < 0)
+	    jl__sys_mkdirat(AT_FDCWD, "build", 0755) < 0 ||
+	    jl__sys_mkdirat(AT_FDCWD, "build2", 0755) < 0)
 		return -EIO;
 	/* Before the old root goes: unprivileged, one proc begets another only while
 	 * seen. */
@@ -135,7 +138,8 @@ static int probe_tmpfs_idmap(void)
 
 	if (!sv.privileged)
 		return 1;
-	kit_init(&kit);
+	if (kit_begin(&kit, -1, &failure) < 0)
+		return 0;
 	tree = (int)jl__sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | O_CLOEXEC);
 	if (tree >= 0 && kit_ids(&kit, &failure) == 0) {
 		attr.userns_fd = (uint64_t)kit.userns;
@@ -153,13 +157,13 @@ int supervisor_setup(void)
 	sv.image =
 		(int)jl__sys_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
 	sv.jobs = pages_get(sizeof(struct job) * MAX_JOBS);
-	sv.starts_at = pages_get_shared(sizeof(struct start) * MAX_JOBS);
-	if (!sv.jobs || !sv.starts_at)
+	sv.shared = pages_get_shared(sizeof(struct shared));
+	if (!sv.jobs || !sv.shared)
 		return -ENOMEM;
 	sv.epoll = (int)jl__sys_epoll_create1(02000000 /* EPOLL_CLOEXEC */);
 	if (sv.epoll < 0)
 		return sv.epoll;
-	sv.fresh_stage = -1;
+	sv.maker = -1;
 	sv.ids = sv.work = sv.work_lock = -1;
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
 		sv.nest[i] = -1;
@@ -192,5 +196,6 @@ int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t cou
 	if (r < 0)
 		return (int)r;
 	sv.tmpfs_idmap = probe_tmpfs_idmap();
+	stock_open();
 	return 0;
 }

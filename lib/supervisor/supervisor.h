@@ -84,11 +84,29 @@ struct job {
 	char stat_names[STAT_NAMES_BYTES]; /* NUL separated */
 };
 
-struct template
-{
-	struct jl__tree *tree; /* our copy of the plan's bytes; NULL: free */
-	size_t mapped;
-	uint64_t used;
+#define TREE_BYTES_MAX 65536u
+
+/* The bytes are the key; what was built from them is attached at "/t<number>". */
+struct root_template {
+	uint64_t used; /* 0: free */
+	char tree[TREE_BYTES_MAX] __attribute__((aligned(8)));
+};
+
+/* One kit at a time is asked for and handed over. */
+struct maker {
+	uint32_t state; /* futex; whoever changes it owns the rest until then */
+	int code;
+	struct jl__failure failure;
+	int host_net;
+	uint32_t hierarchies;
+	struct kit kit;
+};
+
+/* What the maker and children of ours see as it changes. */
+struct shared {
+	struct maker maker;
+	struct root_template templates[MAX_TEMPLATES];
+	struct start starts[MAX_JOBS]; /* one per job */
 };
 
 struct supervisor {
@@ -111,7 +129,6 @@ struct supervisor {
 	struct jl__hello_hierarchy list[JL__HIERARCHIES_MAX];
 	char nest_name[64];
 	char work_name[64];
-	struct template templates[MAX_TEMPLATES];
 	uint64_t tick;
 	uint32_t next_group;
 	uint32_t jobs_used; /* highest index in use + 1 */
@@ -121,11 +138,10 @@ struct supervisor {
 	int retry;	 /* groups are to be tried again soon */
 	uint64_t starts; /* jobs so far */
 	struct job *jobs;
-	struct start *starts_at; /* one per job, shared with the children */
+	struct shared *shared;
+	int maker; /* pidfd; -1: none */
 	struct kit kits[MAX_KITS];
 	uint32_t kits_ready;
-	struct kit fresh; /* being prepared, step by step */
-	int fresh_stage;
 	/* shape of the last job: what the next kit is made for */
 	int shape_template;
 	int shape_host_net;
@@ -180,14 +196,21 @@ void kit_init(struct kit *kit);
 void kit_discard(struct kit *kit);
 /* Closes what the job holds by itself once it is cloned. */
 void kit_close(struct kit *kit);
+int kit_begin(struct kit *kit, int template_nr, struct jl__failure *failure);
+int kit_complete(struct kit *kit, int host_net, uint32_t hierarchies,
+		 struct jl__failure *failure);
+/* Removes the cgroups; 0, or -EBUSY while something is in them. */
+int kit_remove_groups(struct kit *kit);
+
+/* stock.c */
+void stock_open(void);
+void stock_close(void);
+/* Asks for another kit when one is missing; never waits. */
+void stock_refill(void);
+void stock_forget(int template_nr);
 /* A kit of the wanted shape, from the stock or made now. */
 int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies,
 	     struct jl__failure *failure);
-/* One step towards a full stock; 0 when there is nothing to do. */
-int kit_refill(void);
-/* Removes the cgroups; 0, or -EBUSY while something is in them. */
-int kit_remove_groups(struct kit *kit);
-void kit_forget_template(int template_nr);
 
 /* launch.c */
 /* Streams and plan stay the caller's. */

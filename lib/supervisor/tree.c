@@ -286,19 +286,23 @@ static int build_at(const char *where, const struct jl__tree *tree, uint32_t own
 
 /* ---- templates ---- */
 
+static const struct jl__tree *template_tree(int nr)
+{
+	return (const struct jl__tree *)sv.shared->templates[nr].tree;
+}
+
 static void template_drop(int nr)
 {
 	char path[16];
 
-	kit_forget_template(nr);
-	if (jl__sys_setns(sv.roots_ns, CLONE_NEWNS_) == 0)
+	stock_forget(nr);
+	sv.shared->templates[nr].used = 0;
+	if (sv.tmpfs_idmap && jl__sys_setns(sv.roots_ns, CLONE_NEWNS_) == 0)
 		(void)jl__sys_umount2(template_path(path, nr), MNT_DETACH);
 	host_leave(sv.own_ns);
-	pages_put(sv.templates[nr].tree, sv.templates[nr].mapped);
-	sv.templates[nr] = (struct template){ 0 };
 }
 
-static int template_build(struct template *t, int nr, struct jl__failure *failure)
+static int template_build(int nr, struct jl__failure *failure)
 {
 	char path[16];
 	long r;
@@ -309,7 +313,7 @@ static int template_build(struct template *t, int nr, struct jl__failure *failur
 	if (r < 0 && r != -EEXIST)
 		failed(failure, JL__STEP_TREE, 0, r);
 	else
-		r = build_at(path, t->tree, 0, -1, failure);
+		r = build_at(path, template_tree(nr), 0, -1, failure);
 	host_leave(sv.own_ns);
 	return (int)r;
 }
@@ -317,33 +321,24 @@ static int template_build(struct template *t, int nr, struct jl__failure *failur
 /* Number of the template for these bytes, built when it is new; the oldest makes room. */
 int template_get(const struct jl__tree *tree, struct jl__failure *failure)
 {
-	struct template *t;
+	struct root_template *list = sv.shared->templates;
 	int oldest = 0;
 
-	for (uint32_t i = 0; i < MAX_TEMPLATES; i++) {
-		t = &sv.templates[i];
-		if (t->tree && t->tree->size == tree->size &&
-		    bytes_equal(t->tree, tree, tree->size)) {
-			t->used = ++sv.tick;
-			return (int)i;
+	for (int i = 0; i < (int)MAX_TEMPLATES; i++) {
+		if (list[i].used && template_tree(i)->size == tree->size &&
+		    bytes_equal(list[i].tree, tree, tree->size)) {
+			list[i].used = ++sv.tick;
+			return i;
 		}
-		if (t->used < sv.templates[oldest].used)
-			oldest = (int)i;
+		if (list[i].used < list[oldest].used)
+			oldest = i;
 	}
-	t = &sv.templates[oldest];
-	if (t->tree)
+	if (list[oldest].used)
 		template_drop(oldest);
-	t->mapped = tree->size;
-	t->tree = pages_get(t->mapped);
-	if (!t->tree)
-		return failed(failure, JL__STEP_RESOURCES, 0, -ENOMEM);
-	__builtin_memcpy(t->tree, tree, tree->size);
-	t->used = ++sv.tick;
-	if (sv.tmpfs_idmap && template_build(t, oldest, failure) < 0) {
-		pages_put(t->tree, t->mapped);
-		*t = (struct template){ 0 };
+	__builtin_memcpy(list[oldest].tree, tree, tree->size);
+	if (sv.tmpfs_idmap && template_build(oldest, failure) < 0)
 		return failure->code;
-	}
+	list[oldest].used = ++sv.tick;
 	return oldest;
 }
 
@@ -357,6 +352,7 @@ static long clone_attached(const char *path)
 static long tree_fd(const struct kit *kit, const struct jl__tree *tree,
 		    struct jl__failure *failure)
 {
+	const char *where;
 	char path[16];
 	long fd = jl__sys_setns(sv.roots_ns, CLONE_NEWNS_);
 
@@ -365,10 +361,12 @@ static long tree_fd(const struct kit *kit, const struct jl__tree *tree,
 	if (sv.tmpfs_idmap) {
 		fd = clone_attached(template_path(path, kit->template_nr));
 	} else {
-		if (build_at("/build", tree, kit->base, kit->userns, failure) < 0)
+		/* The maker and we may be at it at the same time. */
+		where = jl__sys_getpid() == 1 ? "/build" : "/build2";
+		if (build_at(where, tree, kit->base, kit->userns, failure) < 0)
 			return failure->code;
-		fd = clone_attached("/build");
-		(void)jl__sys_umount2("/build", MNT_DETACH);
+		fd = clone_attached(where);
+		(void)jl__sys_umount2(where, MNT_DETACH);
 	}
 	return fd < 0 ? failed(failure, JL__STEP_CLONE_TREE, 0, fd) : fd;
 }
@@ -398,7 +396,7 @@ static void show_tree(const struct kit *kit, const struct jl__tree *tree)
 /* The root for one job, detached. The kit has its ids. */
 int tree_make(struct kit *kit, struct jl__failure *failure)
 {
-	const struct jl__tree *tree = sv.templates[kit->template_nr].tree;
+	const struct jl__tree *tree = template_tree(kit->template_nr);
 	long fd = tree_fd(kit, tree, failure);
 
 	host_leave(sv.own_ns);
