@@ -260,7 +260,8 @@ JL_API JL_MUST_CHECK int jl_job_spec_set_init(jl_job_spec *spec, int init,
 /**
  * Limit a resource of each process of the job (setrlimit).
  *
- * Defaults: RLIMIT_CORE 0; everything else as the caller has it.
+ * Defaults: RLIMIT_CORE 1, which means no core dump at all, not even to a handler of the
+ * host that reads it from a pipe; everything else as the caller has it.
  *
  * @param spec      Description to change.
  * @param resource  An RLIMIT_ value.

@@ -75,9 +75,10 @@ static const char *const masked_files[] = {
 	"kpagecount",	 "kpageflags", "latency_stats", "sched_debug", "slabinfo",
 	"sysrq-trigger", "timer_list", "timer_stats",	"vmallocinfo",
 };
-static const char *const masked_dirs[] = { "acpi", "asound", "pressure", "scsi" };
-/* What reaches into it only for those who may write there: nobody with ids of his own. */
-static const char *const root_dirs[] = { "bus", "driver", "dynamic_debug", "fs", "irq" };
+static const char *const masked_dirs[] = {
+	"acpi", "asound", "bus",      "driver", "dynamic_debug",
+	"fs",	"irq",	  "pressure", "scsi",
+};
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -420,8 +421,6 @@ int jl__view_complete(const struct jl__scratch *scratch, struct jl__ops *ops)
 		add_mask(ops, masked_files[i], scratch->own_ids, "dev/null");
 	for (size_t i = 0; i < COUNT(masked_dirs); i++)
 		add_mask(ops, masked_dirs[i], scratch->own_ids, "sys");
-	for (size_t i = 0; !scratch->own_ids && i < COUNT(root_dirs); i++)
-		add_mask(ops, root_dirs[i], false, "sys");
 	jl__ops_add(ops, JL__OP_READONLY, "proc/sys", NULL)->attrs = JL__MOUNT_RDONLY;
 	jl__ops_add(ops, JL__OP_PTS, "dev/pts", NULL);
 	add_scratch(ops, "dev/shm", 01777, scratch->shm_bytes);

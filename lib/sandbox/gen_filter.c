@@ -93,7 +93,7 @@ static int print_program(const char *name, uint32_t arch, int level)
 	size_t count = 0;
 	int r;
 
-	r = jl__rules_compile(arch, level, &insns, &count, &culprit);
+	r = jl__rules_emit(arch, level, &insns, &count, &culprit);
 	if (r < 0) {
 		fprintf(stderr, "gen_filter: %s: %s%s%s\n", name, strerror(-r),
 			culprit ? ", rule for " : "", culprit ? culprit : "");

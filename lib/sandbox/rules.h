@@ -52,9 +52,14 @@ extern const size_t jl__rules_count;
 uint32_t jl__rules_arch(const char *family);
 
 /*
- * Translates the rules of a level for an architecture token. ret_insns is released with
- * free(). Returns 0 or a negative errno; ret_culprit then names the rule, or is NULL.
+ * Translates the rules of a level for an architecture token: the programs the library
+ * carries. ret_insns is released with free(). Returns 0 or a negative errno; ret_culprit
+ * then names the rule, or is NULL.
  */
+int jl__rules_emit(uint32_t arch, int level, struct sock_filter **ret_insns,
+		   size_t *ret_count, const char **ret_culprit);
+
+/* The same by libseccomp, slower to install: what the tests compare with. */
 int jl__rules_compile(uint32_t arch, int level, struct sock_filter **ret_insns,
 		      size_t *ret_count, const char **ret_culprit);
 

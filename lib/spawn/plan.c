@@ -288,7 +288,9 @@ static int put_rlimits(struct jl__buf *buf, const jl_job_spec *spec,
 		       struct jl__plan *plan)
 {
 	struct jl__plan_rlimit list[RLIM_NLIMITS + 2] = {
-		{ .resource = RLIMIT_CORE },
+		/* 0 would still hand the memory to a core handler of the host; 1 does
+		   not. */
+		{ .resource = RLIMIT_CORE, .soft = 1, .hard = 1 },
 		{ .resource = RLIMIT_NOFILE },
 	};
 	struct rlimit files;

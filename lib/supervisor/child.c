@@ -118,7 +118,9 @@ static long mount_pts(const struct child *c, const char *path)
 {
 	char options[96], *p;
 
-	p = put_text(options, "newinstance,ptmxmode=0666,mode=0620");
+	/* The kernel has a few thousand terminals for everybody; one job cannot take them
+	 * all. */
+	p = put_text(options, "newinstance,max=128,ptmxmode=0666,mode=0620");
 	/* Group tty of the job; unprivileged jobs have only one group. */
 	if (sv.privileged) {
 		p = put_text(p, ",gid=");
