@@ -326,12 +326,13 @@ JL_API JL_MUST_CHECK int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spe
  * @param[out] ret_job  The job, released with jl_job_unref(). Dropping the last handle of
  *                      a running job does not end it.
  * @param[out] ret_err  Reason of a failure; may be NULL.
- * @return 0; -EINVAL for an incomplete description; -ENOENT or -EACCES when the command or
- *         working directory is not there or not to be used; -ENOEXEC; -EOPNOTSUPP when
- *         something that was asked for cannot be enforced here; -EPERM; -EBUSY when
- *         processes in the base cgroup forbid limits; -ESTALE when a file changed while
- *         the job was prepared; -ECONNRESET when the supervisor died; -EMFILE, -ENFILE,
- *         -EAGAIN, -ENOSPC when the machine is short of something; -EIO; -ENOMEM. When it is
+ * @return 0; -EINVAL for an incomplete description or a core that is not online; -ENOENT,
+ *         -ENOTDIR or -EACCES when the command or working directory is not there or not to
+ *         be used; -E2BIG; -ENOEXEC; -EOPNOTSUPP when something that was asked for cannot
+ *         be enforced here; -EPERM; -EBUSY when processes in the base cgroup forbid limits;
+ *         -ESTALE when a file changed while the job was prepared; -ECONNRESET when the
+ *         supervisor died; -EMFILE, -ENFILE, -EAGAIN, -ENOSPC when the machine is short of
+ *         something; -EIO; -ENOMEM. When it is
  *         the command that cannot be run, jl_error_module() is "command".
  * @since 0.1
  */

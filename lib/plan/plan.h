@@ -207,8 +207,8 @@ struct jl__hello_hierarchy {
 };
 
 /*
- * Descriptors of the message, in this order: one folder per hierarchy, then the id lock
- * file, then the work folder, as the flags say.
+ * Descriptors of the message, in this order: one folder per hierarchy, a pidfd of the caller,
+ * then the id lock file, if the flags say so.
  */
 struct jl__hello {
 	uint32_t type;

@@ -375,7 +375,7 @@ static void see_off(const struct jl__link *link)
 	for (const jl_job *job = link->running; job; job = job->next)
 		if (job->keep)
 			return;
-	if (link->fd < 0 || shutdown(link->fd, SHUT_WR) < 0)
+	if (link->fd < 0 || link->owner != getpid() || shutdown(link->fd, SHUT_WR) < 0)
 		return;
 	do {
 		(void)poll(&gone, 1, LOST_WAIT_MSEC);
@@ -429,6 +429,11 @@ int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
 		ctx->link = link;
 		ctx->link_ops = &jl__link_ops;
 	}
+	if (link->fd >= 0 && link->owner != getpid())
+		return jl__fail(
+			err, -EPERM,
+			"the context belongs to process %d; a child of it opens its own",
+			(int)link->owner);
 	if (link->fd < 0) {
 		r = jl__link_start(link, err);
 		if (r < 0)

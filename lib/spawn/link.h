@@ -40,6 +40,7 @@ struct jl__link {
 	jl_ctx *ctx;
 	int fd; /* -EBADF: no supervisor */
 	int devnull;
+	pid_t owner; /* a child of it has a copy of all this, and no business with it */
 	uint32_t next_number;
 	bool privileged;
 	struct jl__cg_nest nest; /* descriptors closed */

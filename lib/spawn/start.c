@@ -302,11 +302,16 @@ static int say_hello(struct jl__link *link, const struct jl__cg_tree *tree,
 	struct pollfd ready = { .fd = link->fd, .events = POLLIN };
 	int fds[JL__HIERARCHIES_MAX + 2];
 	uint32_t count = 0;
-	_cleanup_close_ int ids = -EBADF;
+	_cleanup_close_ int ids = -EBADF, caller = -EBADF;
 	ssize_t got;
 	int r;
 
 	(void)make_hello(link, tree, fds, &count, &hello);
+	caller = (int)jl__sys_pidfd_open(getpid(), 0);
+	if (caller < 0)
+		return jl__fail_errno(err, caller,
+				      "cannot get a descriptor of the caller");
+	fds[count++] = caller;
 	if (link->privileged) {
 		ids = open_ids(link, err);
 		if (ids < 0)
@@ -399,6 +404,7 @@ int jl__link_start(struct jl__link *link, jl_error **err)
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return jl__fail_errno(err, -errno, "cannot get random bytes");
 	(void)snprintf(id, sizeof(id), "%016" PRIx64, random);
+	link->owner = getpid();
 	link->privileged = jl__ctx_privileged();
 	(void)jl__cg_nest_sweep(tree);
 	jl__link_sweep_work(link);

@@ -57,7 +57,10 @@ static char inbox[sizeof(struct jl__request) + JL__PLAN_INLINE_MAX + 4096]
  */
 void client_gone(void)
 {
+	if (sv.client < 0)
+		return;
 	(void)jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_DEL, sv.client, NULL);
+	(void)jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_DEL, sv.caller, NULL);
 	sv.client = -1;
 	for (uint32_t i = 0; i < sv.jobs_used; i++) {
 		struct job *job = &sv.jobs[i];
@@ -254,8 +257,10 @@ static void command(const struct jl__request *request)
 			if (!job->ended)
 				job->ended = JL__ENDED_STOPPED;
 			job->stopping = 1;
-			now = clock_usec(1 /* CLOCK_MONOTONIC */);
-			jobs_deadline_set(job, now + request->number);
+			now = clock_usec(1 /* CLOCK_MONOTONIC */) + request->number;
+			/* A grace time does not prolong the job's own time. */
+			if (!job->deadline_usec || now < job->deadline_usec)
+				jobs_deadline_set(job, now);
 			(void)job_signal(job, SIGTERM);
 			break;
 		case JL__REQUEST_KILL:

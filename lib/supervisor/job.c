@@ -56,6 +56,18 @@ void job_watch(struct job *job, enum watch kind, int fd, uint32_t events)
 	(void)jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
+/*
+ * Closing alone is not enough: a child that is just being set up has copies of all our
+ * descriptors, and what is watched would go on reporting, in the name of whoever has the
+ * job's place by then.
+ */
+static void job_unwatch(int *fd)
+{
+	if (*fd >= 0)
+		(void)jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_DEL, *fd, NULL);
+	fd_close(fd);
+}
+
 static void job_free(struct job *job)
 {
 	job->state = JOB_FREE;
@@ -84,7 +96,7 @@ static void job_started(struct job *job)
 	job->state = JOB_RUNNING;
 	job->start_wall_usec = sv.shared->starts[job - sv.jobs].wall_usec;
 	job->start_mono_usec = sv.shared->starts[job - sv.jobs].mono_usec;
-	if (job->timeout_usec)
+	if (job->timeout_usec && !job->deadline_usec)
 		jobs_deadline_set(job, job->start_mono_usec + job->timeout_usec);
 	reply.start_usec = job->start_wall_usec;
 	client_send(&reply, NULL, 0, job->pidfd);
@@ -97,7 +109,7 @@ void job_status_readable(struct job *job)
 
 	if (got == -EINTR || got == -EAGAIN)
 		return;
-	fd_close(&job->status);
+	job_unwatch(&job->status);
 	sv.starting--;
 	if (got == 0)
 		job_started(job);
@@ -183,7 +195,7 @@ static void report_end(struct job *job)
 
 static void job_finish(struct job *job)
 {
-	fd_close(&job->events);
+	job_unwatch(&job->events);
 	if (job->flags & JL__PLAN_WORK_ON_DISK)
 		work_remove(&job->kit);
 	report_end(job);
@@ -267,7 +279,8 @@ void job_exited(struct job *job)
 	if (job->status >= 0)
 		job_status_readable(job);
 	reap(job);
-	fd_close(&job->pidfd);
+	job_unwatch(&job->pidfd);
+	job_unwatch(&job->kit.oom);
 	job->state = JOB_ENDING;
 	job->deadline_usec = 0;
 	job->stats_len = job->failure.step ? 0 : read_stats(job, stats, sizeof(stats));

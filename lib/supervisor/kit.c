@@ -173,9 +173,9 @@ int kit_ids(struct kit *kit, struct jl__failure *failure)
 	long pid, r;
 
 	/*
-	 * The kernel charges what a namespace uses (inotify, message queues, signals, locked
-	 * memory) to whoever made it as well. Made by us, all jobs would share one account with
-	 * the host's root; made by the job's own id, each has its own.
+	 * The kernel charges what a namespace uses (inotify, message queues, signals,
+	 * locked memory) to whoever made it as well. Made by us, all jobs would share one
+	 * account with the host's root; made by the job's own id, each has its own.
 	 */
 	if (sv.privileged)
 		(void)jl__sys_setresuid(~0u, kit->base, ~0u);

@@ -25,6 +25,9 @@ static void handle(const struct epoll_event *event)
 		if (sv.client >= 0 && event->events & ~(uint32_t)EPOLLOUT)
 			client_readable();
 		break;
+	case WATCH_CALLER:
+		client_gone();
+		break;
 	case WATCH_PID:
 		if (job->pidfd >= 0)
 			job_exited(job);

@@ -7,6 +7,7 @@
 #include "supervisor/supervisor.h"
 
 #include <asm/errno.h>
+#include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/mount.h>
@@ -177,7 +178,8 @@ int supervisor_setup(void)
 
 int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t count)
 {
-	uint32_t want = hello->hierarchies + !!(hello->flags & JL__HELLO_IDS_FD);
+	uint32_t want = hello->hierarchies + 1 + !!(hello->flags & JL__HELLO_IDS_FD);
+	struct epoll_event caller = { EPOLLIN, (uint64_t)WATCH_CALLER << 32 };
 	long r;
 
 	if (hello->magic != JL__PLAN_MAGIC || hello->hierarchies > JL__HIERARCHIES_MAX ||
@@ -189,8 +191,12 @@ int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t cou
 		sv.nest[i] = fds[i];
 		sv.list[i] = hello->list[i];
 	}
+	sv.caller = fds[hello->hierarchies];
+	r = jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_ADD, sv.caller, &caller);
+	if (r < 0)
+		return (int)r;
 	if (hello->flags & JL__HELLO_IDS_FD)
-		sv.ids = fds[hello->hierarchies];
+		sv.ids = fds[count - 1];
 	__builtin_memcpy(sv.nest_name, hello->nest, sizeof(sv.nest_name));
 	r = enter_own_mounts();
 	if (r < 0)

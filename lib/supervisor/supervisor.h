@@ -111,6 +111,7 @@ struct shared {
 
 struct supervisor {
 	int client; /* -1: gone */
+	int caller; /* pidfd: children of the caller may keep the socket open */
 	int epoll;
 	int image; /* our own program, for --init */
 	int host_ns;
@@ -151,7 +152,14 @@ struct supervisor {
 extern struct supervisor sv;
 
 /* epoll data: kind in the upper half, job in the lower */
-enum watch { WATCH_CLIENT = 1, WATCH_PID, WATCH_STATUS, WATCH_OOM, WATCH_EMPTY };
+enum watch {
+	WATCH_CLIENT = 1,
+	WATCH_CALLER,
+	WATCH_PID,
+	WATCH_STATUS,
+	WATCH_OOM,
+	WATCH_EMPTY
+};
 
 /* text.c: memory and text without a C library */
 size_t text_len(const char *text);
