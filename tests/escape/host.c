@@ -382,8 +382,8 @@ bool host_is_clean(const char *after)
 			return true;
 		(void)usleep(20000);
 	} while (host_now() < end);
-	tap_note("after %s: %u processes of jobs, %u orphans:%s", after, marked, left,
-		 names);
+	tap_note("after %s: %u processes of jobs, %u orphans:%s, %u cgroups:%s", after,
+		 marked, left, names, nested, nests);
 	return false;
 }
 

@@ -86,14 +86,27 @@ static void give_cores(const struct group *g)
 	}
 }
 
+static bool hands_down(const struct group *g)
+{
+	static const char *const needed[] = { "cpu", "memory", "io", "pids" };
+	char text[1024];
+
+	if (!get(g->parent, "cgroup.controllers", text, sizeof(text)))
+		return false;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (strstr(text, needed[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void enter(struct group *g, bool v2)
 {
-	char text[1024], *own;
+	char *own;
 
-	/* With controllers a group of v2 has either processes or groups: not ours to
-	 * change. */
-	if (v2 && get(g->parent, "cgroup.controllers", text, sizeof(text)) &&
-	    text[0] != '\n')
+	/* A new group of v2 has only the controllers that ours hands down: where jobs
+	 * need some of them we stay. */
+	if (v2 && hands_down(g))
 		return;
 	if (asprintf(&own, "%s/escape-%d", g->parent, (int)getpid()) < 0)
 		return;
