@@ -332,8 +332,8 @@ JL_API JL_MUST_CHECK int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spe
  *         be enforced here; -EPERM; -EBUSY when processes in the base cgroup forbid limits;
  *         -ESTALE when a file changed while the job was prepared; -ECONNRESET when the
  *         supervisor died; -EMFILE, -ENFILE, -EAGAIN, -ENOSPC when the machine is short of
- *         something; -EIO; -ENOMEM. When it is
- *         the command that cannot be run, jl_error_module() is "command".
+ *         something; -EIO; -ENOMEM. When it is the command that cannot be run,
+ *         jl_error_module() is "command".
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec,
