@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -164,7 +163,7 @@ jl_job_spec *shell(const char *script)
 
 /* ---- runs ---- */
 
-static void remember_supervisor(const jl_job *job)
+void remember(const jl_job *job)
 {
 	pid_t pid = supervisor_of(job);
 
@@ -193,7 +192,7 @@ void run_start_in(struct run *run, jl_ctx *in, jl_job_spec *spec)
 		(void)close(pipes[1]);
 	}
 	ck_ok(jl_job_spawn(in, spec, &run->job, &err));
-	remember_supervisor(run->job);
+	remember(run->job);
 	/* The description holds the write ends. */
 	for (int i = 0; i < 2; i++)
 		ck_ok(jl_job_spec_set_stdio(spec, i + 1, -1, &err));
@@ -368,9 +367,16 @@ unsigned int marked_processes(void)
 	return count;
 }
 
+/* Gone, or waiting for whoever reaps orphans here, who may be slow. */
 bool is_gone(pid_t pid)
 {
-	return kill(pid, 0) < 0 && errno == ESRCH;
+	char path[64], text[512], *state;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_file(path, text, sizeof(text)) == 0)
+		return true;
+	state = strrchr(text, ')');
+	return state && (state[2] == 'Z' || state[2] == 'X');
 }
 
 bool becomes(bool (*condition)(void), double seconds)
@@ -403,7 +409,8 @@ static bool is_supervisor(pid_t pid)
 	char path[64], text[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	return read_file(path, text, sizeof(text)) > 0 && strncmp(text, "joblet", 6) == 0;
+	return read_file(path, text, sizeof(text)) > 0 && strncmp(text, "joblet", 6) == 0 &&
+	       !is_gone(pid);
 }
 
 /* ---- groups ---- */
@@ -491,7 +498,7 @@ bool group_file(pid_t pid, const char *controller, const char *v1_file,
 
 /* ---- leftovers ---- */
 
-static char found[4096];
+static char found[8192];
 
 static void add_found(const char *what)
 {
@@ -500,17 +507,32 @@ static void add_found(const char *what)
 	(void)snprintf(found + len, sizeof(found) - len, "%s%s", len ? ", " : "", what);
 }
 
-static int look_at_group(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static bool is_nest(const char *name)
 {
-	(void)st;
-	if (type != FTW_D && type != FTW_DP)
-		return 0;
-	if (strncmp(path + ftw->base, "joblet-", 7) != 0)
-		return 0;
 	for (unsigned int i = 0; i < seen->nests && i < NESTS_MAX; i++)
-		if (strcmp(path + ftw->base, seen->nest[i]) == 0)
-			add_found(path);
-	return 0;
+		if (strcmp(name, seen->nest[i]) == 0)
+			return true;
+	return false;
+}
+
+static void look_below(const char *path, int depth)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	char below[2048];
+
+	while (folder && (entry = readdir(folder))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+		    (size_t)snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) >=
+			    sizeof(below))
+			continue;
+		if (is_nest(entry->d_name))
+			add_found(below);
+		else if (depth < 16)
+			look_below(below, depth + 1);
+	}
+	if (folder)
+		(void)closedir(folder);
 }
 
 static void look_for_groups(void)
@@ -521,7 +543,7 @@ static void look_for_groups(void)
 	while (mounts && fgets(line, sizeof(line), mounts))
 		if (sscanf(line, "%*s %511s %31s", where, type) == 2 &&
 		    strncmp(type, "cgroup", 6) == 0)
-			(void)nftw(where, look_at_group, 16, FTW_PHYS | FTW_MOUNT);
+			look_below(where, 0);
 	if (mounts)
 		(void)fclose(mounts);
 }

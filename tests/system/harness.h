@@ -102,6 +102,8 @@ void ck_ended(const struct run *run, int reason, int exit_code);
 /* A number behind a key of /proc/PID/status, or -1. */
 long status_of(pid_t pid, const char *key);
 pid_t supervisor_of(const jl_job *job);
+/* So that its supervisor is looked for; runs do that by themselves. */
+void remember(const jl_job *job);
 /* Descriptors of a process, or -1 when it is gone. */
 int fd_count(pid_t pid);
 /* How many processes carry the mark. */

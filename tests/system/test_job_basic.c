@@ -151,11 +151,10 @@ static const struct {
 	{ "trap 'echo bye' EXIT; echo hi", "hi\nbye\n" },
 	{ "trap 'echo caught' TERM; kill -TERM $$; echo on", "caught\non\n" },
 	{ "(sleep 0.1; echo sub) & wait; echo main", "sub\nmain\n" },
-	{ "ls /proc | grep -c '^[0-9]'", "3\n" },
+	{ "set -- /proc/[0-9]*; echo $#", "1\n" },
 	{ "cut -d' ' -f1,4 /proc/self/stat >/tmp/x; read a b </tmp/x; echo $b", "1\n" },
 	{ "cat /proc/sys/kernel/hostname", "joblet\n" },
 	{ "id -u; id -g; id -G; id -un; whoami", "0\n0\n0\nroot\nroot\n" },
-	{ "cat /proc/self/cgroup | grep -v ':/$' | grep -c -v '/\\.\\.'; :", NULL },
 	{ "readlink /proc/self/cwd; pwd", "/work\n/work\n" },
 	{ "cat /proc/1/comm", "sh\n" },
 	{ "umask", "0022\n" },
@@ -167,8 +166,6 @@ static const struct {
 
 START_TEST(shells_work_as_on_a_machine)
 {
-	if (!scripts[_i].prints)
-		return;
 	ck_prints(shell(scripts[_i].script), scripts[_i].prints);
 }
 END_TEST
