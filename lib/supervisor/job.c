@@ -134,7 +134,8 @@ void job_oom(struct job *job)
 
 	/* The kernel also signals when the group is removed; then nobody runs any more.
 	 */
-	(void)jl__sys_read(job->kit.oom, &count, sizeof(count));
+	if (jl__sys_read(job->kit.oom, &count, sizeof(count)) != (long)sizeof(count))
+		return;
 	if (job->state == JOB_STARTING || job->state == JOB_RUNNING)
 		job_kill(job, JL__ENDED_OOM);
 }
@@ -252,14 +253,19 @@ void jobs_retry(void)
 			job_empty(&sv.jobs[i]);
 }
 
-static void reap(struct job *job)
+/* 0 when it has not ended after all. */
+static int reap(struct job *job)
 {
 	struct wait_info info = { 0 };
 	struct usage usage = { 0 };
+	long r;
 
-	while (jl__sys_waitid(P_PIDFD, job->pidfd, &info, WEXITED | __WALL, &usage) ==
-	       -EINTR)
-		;
+	do
+		r = jl__sys_waitid(P_PIDFD, job->pidfd, &info, WEXITED | WNOHANG | __WALL,
+				   &usage);
+	while (r == -EINTR);
+	if (r < 0 || info.pid == 0)
+		return 0;
 	job->end_wall_usec = clock_usec(0 /* CLOCK_REALTIME */);
 	job->end_mono_usec = clock_usec(1 /* CLOCK_MONOTONIC */);
 	if (info.code == CLD_EXITED_)
@@ -271,14 +277,16 @@ static void reap(struct job *job)
 	job->cpu_usec = (uint64_t)(usage.user.tv_sec + usage.system.tv_sec) * 1000000 +
 			(uint64_t)(usage.user.tv_usec + usage.system.tv_usec);
 	job->maxrss_bytes = (uint64_t)usage.maxrss * 1024;
+	return 1;
 }
 
 void job_exited(struct job *job)
 {
+	if (!reap(job))
+		return;
 	/* Start and end may come in one batch, in any order. */
 	if (job->status >= 0)
 		job_status_readable(job);
-	reap(job);
 	job_unwatch(&job->pidfd);
 	job_unwatch(&job->kit.oom);
 	job->state = JOB_ENDING;

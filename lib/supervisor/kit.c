@@ -164,7 +164,7 @@ int kit_ids(struct kit *kit, struct jl__failure *failure)
 {
 	struct holder *holder = free_holder();
 	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_VM | CLONE_PIDFD,
+		.flags = CLONE_NEWUSER | CLONE_VM | CLONE_FILES | CLONE_PIDFD,
 		.pidfd = (uintptr_t)&holder->pidfd,
 		.exit_signal = SIGCHLD,
 		.stack = (uintptr_t)holder->stack,
