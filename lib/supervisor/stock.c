@@ -106,9 +106,9 @@ static void settle(void)
 
 /*
  * A second job makes a third one likely; before that a stock would be work for nothing (a
- * command line that runs one job). The stock has the shape of the last job. While a job
- * sets itself up, the maker would only be in its way: it needs the same locks of the
- * kernel.
+ * command line that runs one job). The maker takes the same locks of the kernel as jobs that
+ * start and end, and slows them down: it works while there are none, or while the stock is
+ * empty. The stock has the shape of the last job.
  */
 void stock_refill(void)
 {
@@ -116,7 +116,7 @@ void stock_refill(void)
 
 	collect();
 	if (sv.maker < 0 || sv.starts < 2 || sv.kits_ready >= MAX_KITS || sv.client < 0 ||
-	    sv.starting || maker_state() != MAKER_IDLE)
+	    sv.starting || maker_state() != MAKER_IDLE || (sv.running && sv.kits_ready))
 		return;
 	if (kit_begin(&maker->kit, sv.shape_template, &maker->failure) < 0)
 		return;
