@@ -576,6 +576,11 @@ const char *leftovers(void)
 	return found;
 }
 
+bool nothing_left(void)
+{
+	return !*leftovers();
+}
+
 /* ---- fixtures ---- */
 
 static int fds_before;

@@ -119,5 +119,6 @@ bool group_file(pid_t pid, const char *controller, const char *v1_file,
 bool on_v2(const char *controller);
 /* Groups, supervisors, marked processes, work folders of this run; "" when none. */
 const char *leftovers(void);
+bool nothing_left(void);
 
 #endif
