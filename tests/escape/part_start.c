@@ -113,7 +113,6 @@ static void work_dir(void)
 		"/proc/thread-self/root",
 		"/proc/self/task/1/cwd",
 		"/proc/1/root/proc/1/root",
-		"/proc/self/ns",
 		"relative",
 		"",
 		"/nowhere",
@@ -142,15 +141,11 @@ static void work_dir(void)
 	}
 	tap_result(bad == 0, "no working folder through /proc/self/fd/0 to 64");
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		/* /proc/self/ns is a plain folder, of no harm: but its links are not. */
-		if (strcmp(others[i], "/proc/self/ns") == 0)
-			continue;
 		(void)snprintf(flag, sizeof(flag), "--work-dir=%s", others[i]);
+		/* TAP is UTF-8. */
 		(void)snprintf(what, sizeof(what), "--work-dir=%s",
-			       (unsigned char)others[i][strlen(others[i]) > 6 ? 6 : 0] >
-					       0x7e
-				       ? "not UTF-8"
-				       : others[i]);
+			       strchr(others[i], '\xff') != NULL ? "not UTF-8"
+								 : others[i]);
 		run_words(words);
 		must_be_refused(run.status > 0 && strstr(run.output, "ESCAPED") == NULL,
 				what);
