@@ -145,6 +145,12 @@ const struct jl__rule jl__rules[] = {
 	WHEN("ioctl", DEFAULT, EPERM, "TIOCSETD loads line disciplines",
 	     INT_IS(1, 0x5423)),
 
+	/* files: root of a job owns what it is shown of the host, and leases go to owners */
+	WHEN("fcntl", DEFAULT, EPERM, "F_SETLEASE stalls whoever opens the file",
+	     INT_IS(1, 1024)),
+	WHEN("fcntl", DEFAULT, EPERM, "F_SETDELEG stalls whoever changes the folder",
+	     INT_IS(1, 1040)),
+
 	/* sockets */
 	WHEN("socket", DEFAULT, EAFNOSUPPORT, "only unix, inet, inet6, netlink",
 	     BETWEEN(0, 3, 9)),

@@ -26,7 +26,7 @@ struct jl__filter {
 
 /*
  * Compiles the filter of a JL_SECCOMP_ level for this machine as a binary tree. Codes:
- * -EINVAL unknown level, -EOPNOTSUPP libseccomp cannot, -ENOMEM.
+ * -EINVAL unknown level, -ENOMEM.
  */
 int jl__filter_compile(int level, struct jl__filter *ret, jl_error **err);
 /* Name of a level for people: "off", "default", "strict"; NULL when unknown. */

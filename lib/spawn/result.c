@@ -89,10 +89,14 @@ void jl__job_set_result(jl_job *job, const struct jl__reply *reply, const char *
 		.io_read_bytes = stats->io_read_bytes,
 		.io_write_bytes = stats->io_write_bytes,
 	};
-	if (result->reason == JL_REASON_OOM && !reply->signal) {
-		result->signal = SIGKILL;
-		result->exit_code = 128 + SIGKILL;
-	}
+	if (result->reason != JL_REASON_OOM)
+		return;
+	result->signal = SIGKILL;
+	result->exit_code = 128 + SIGKILL;
+	/* On v1 we may have been faster than the kernel; it was for want of memory all
+	 * the same. */
+	if (stats->memory_oom_kills == 0)
+		stats->memory_oom_kills = 1;
 }
 
 /* Sized structs: no more than the caller has room for, zeros for what we do not know. */
