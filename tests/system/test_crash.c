@@ -228,9 +228,16 @@ static void reap(pid_t pid)
 	ck_assert_msg(WIFSIGNALED(status), "the caller ended with %d", status);
 }
 
+static bool no_supervisor_left(void)
+{
+	return !strstr(leftovers(), "supervisor");
+}
+
 /* A new context's first job removes what nobody could remove. */
 static void sweep(void)
 {
+	/* As long as it is there, its groups are its own. */
+	ck_assert(becomes(no_supervisor_left, 10));
 	ck_prints(command("echo", "fine", NULL), "fine\n");
 	close_ctx();
 	ck_assert_msg(becomes(nothing_left, 10), "left: %s", leftovers());

@@ -165,7 +165,9 @@ START_TEST(a_memory_hog_is_out_of_memory)
 	ck_ended(&run, JL_REASON_OOM, 137);
 	ck_assert_ptr_null(strstr(run.text[0], "survived"));
 	ck_ok(jl_job_get_stats(run.job, &stats, &err));
-	ck_assert_uint_ge(stats.memory_oom_kills, 1);
+	/* On v1 the supervisor may be faster than the kernel. */
+	if (on_v2("memory"))
+		ck_assert_uint_ge(stats.memory_oom_kills, 1);
 	ck_assert_uint_ge(run.result.memory_peak_bytes, 56 * MIB);
 	ck_assert_uint_le(run.result.memory_peak_bytes, 64 * MIB);
 	run_done(&run);
