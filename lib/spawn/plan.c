@@ -284,8 +284,8 @@ static int put_limits(struct jl__buf *buf, struct jl__link *link, const jl_job_s
 	return 0;
 }
 
-static int put_rlimits(struct jl__buf *buf, const jl_job_spec *spec,
-		       struct jl__plan *plan)
+static int put_rlimits(struct jl__buf *buf, const struct jl__link *link,
+		       const jl_job_spec *spec, struct jl__plan *plan)
 {
 	struct jl__plan_rlimit list[RLIM_NLIMITS + 2] = {
 		/* 0 would still hand the memory to a core handler of the host; 1 does
@@ -293,9 +293,12 @@ static int put_rlimits(struct jl__buf *buf, const jl_job_spec *spec,
 		{ .resource = RLIMIT_CORE, .soft = 1, .hard = 1 },
 		{ .resource = RLIMIT_NOFILE },
 	};
-	struct rlimit files;
+	struct rlimit files, core;
 	uint32_t count = 2;
 
+	/* Who has 0 and no privileges cannot have more. */
+	if (!link->privileged && getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0)
+		list[0].soft = list[0].hard = 0;
 	/* The supervisor has raised its own; jobs get what the caller has. */
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		files.rlim_cur = files.rlim_max = 1024;
@@ -453,7 +456,7 @@ int jl__plan_compile(struct jl__link *link, const jl_job_spec *spec, const char 
 	plan.work_dir = put_string(buf, spec->work_dir ? spec->work_dir : "/work");
 	if (put_args(buf, spec, &plan) < 0 || put_commands(buf, spec, &plan) < 0 ||
 	    put_environment(buf, spec, id, &plan) < 0 ||
-	    put_rlimits(buf, spec, &plan) < 0)
+	    put_rlimits(buf, link, spec, &plan) < 0)
 		goto full;
 	r = put_limits(buf, link, spec, &plan, err);
 	if (r == 0)
