@@ -17,6 +17,7 @@
 #include "harness.h"
 
 #define READY_FDS 30
+#define READY_CHILDREN 8
 #define IN_A_ROW 2000
 #define IN_A_ROW_SLOW 150
 #define ROW_SECONDS 60 /* of a run without JOBLET_SOAK */
@@ -105,8 +106,8 @@ static void ck_same_shape(const struct shape *before, const struct shape *after)
 	ck_assert_int_le(abs(after->fds - before->fds), READY_FDS);
 	ck_assert_int_eq(after->own_fds, before->own_fds);
 	ck_assert_int_eq(after->mounts, before->mounts);
-	/* What it prepares may have processes; none of them is a job's. */
-	ck_assert_uint_eq(after->children, before->children);
+	/* What it prepares has processes, some now and then; none of them is a job's. */
+	ck_assert_uint_le(after->children, READY_CHILDREN);
 	/* Those that helped to prepare the last two are reaped with the next ones. */
 	ck_assert_uint_le(after->zombies, 2);
 	ck_assert_int_le(after->memory, before->memory + 512);
