@@ -168,29 +168,24 @@ static long mount_op(const struct child *c, const struct jl__op *op)
 	}
 }
 
+/* Into the prepared root; what can only be mounted from inside the job's pid namespace
+ * and what is its own comes on top. */
 static int enter_root(struct child *c)
 {
 	const struct jl__op *ops = plan_items(c->plan, c->plan->ops);
-	long r;
+	long r = jl__sys_setns(c->launch->kit->root, CLONE_NEWNS);
 
-	r = jl__sys_move_mount(c->launch->kit->tree, "", AT_FDCWD, "/job",
-			       MOVE_MOUNT_F_EMPTY_PATH);
-	if (r == 0)
-		r = jl__sys_fchdir(c->launch->kit->tree);
 	if (r < 0)
 		return fails(c, JL__STEP_ROOT, 0, r);
 	for (uint32_t i = 0; i < c->plan->ops.count; i++) {
 		r = mount_op(c, &ops[i]);
+		/* The proc that was kept in sight for this one is a stranger's. */
+		if (r == 0 && ops[i].type == JL__OP_PROC && !sv.privileged)
+			r = jl__sys_umount2(HIDDEN_PROC, MNT_DETACH);
 		if (r < 0)
 			return fails(c, JL__STEP_MOUNT, i, r);
 	}
-	/* The old root ends up on top of the new one, and goes. */
-	r = jl__sys_pivot_root(".", ".");
-	if (r == 0)
-		r = jl__sys_umount2(".", MNT_DETACH);
-	if (r == 0)
-		r = jl__sys_chdir("/");
-	return r < 0 ? fails(c, JL__STEP_PIVOT, 0, r) : 0;
+	return 0;
 }
 
 /* ---- verification ---- */

@@ -84,7 +84,7 @@ static int slot_take(uint32_t *slot)
 void kit_init(struct kit *kit)
 {
 	__builtin_memset(kit, 0, sizeof(*kit));
-	kit->tree = kit->userns = kit->netns = kit->oom = -1;
+	kit->root = kit->userns = kit->netns = kit->oom = -1;
 	kit->template_nr = -1;
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
 		kit->groups[i] = kit->tasks[i] = -1;
@@ -301,7 +301,7 @@ int kit_remove_groups(struct kit *kit)
 /* What is left are names, which cost nothing however many jobs run. */
 void kit_close(struct kit *kit)
 {
-	fd_close(&kit->tree);
+	fd_close(&kit->root);
 	fd_close(&kit->userns);
 	fd_close(&kit->netns);
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++) {
@@ -349,7 +349,7 @@ int kit_complete(struct kit *kit, int host_net, uint32_t hierarchies,
 		return failure->code;
 	if (kit->userns < 0 && kit_ids(kit, failure) < 0)
 		return failure->code;
-	if (kit->tree < 0 && tree_make(kit, failure) < 0)
+	if (kit->root < 0 && root_make(kit, failure) < 0)
 		return failure->code;
 	return make_groups(kit, hierarchies, failure);
 }

@@ -187,14 +187,13 @@ static void remember_stats(struct job *job, const struct jl__plan *plan)
 /*
  * A child with memory of its own, and not one that borrows ours until it executes: when
  * the kernel runs out of memory in a cgroup, it kills everybody who shares the victim's
- * memory. We are small; the copy costs less than a twentieth of a start.
+ * memory. We are small, so the copy is cheap.
  */
 static int clone_child(struct job *job, struct launch *launch,
 		       struct jl__failure *failure)
 {
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC |
-			 CLONE_NEWUTS,
+		.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
 		.pidfd = (uintptr_t)&job->pidfd,
 		.exit_signal = SIGCHLD,
 	};

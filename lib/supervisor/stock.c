@@ -106,9 +106,9 @@ static void settle(void)
 
 /*
  * A second job makes a third one likely; before that a stock would be work for nothing (a
- * command line that runs one job). The maker takes the same locks of the kernel as jobs that
- * start and end, and slows them down: it works while there are none, or while the stock is
- * empty. The stock has the shape of the last job.
+ * command line that runs one job). The maker takes the same locks of the kernel as jobs
+ * that start and end, and slows them down: it works while there are none, or while the
+ * stock is empty. The stock has the shape of the last job.
  */
 void stock_refill(void)
 {
@@ -147,7 +147,7 @@ void stock_close(void)
 static void adapt(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies)
 {
 	if (kit->template_nr != template_nr) {
-		fd_close(&kit->tree);
+		fd_close(&kit->root);
 		kit->template_nr = template_nr;
 	}
 	if (host_net)

@@ -4,7 +4,7 @@
  * library, single-threaded, PID 1 of its own pid namespace (so that the kernel kills
  * every job when it dies), in a mount namespace that holds nothing but proc and the roots
  * of jobs. It parses nothing but plans. Creates, per job: a cgroup in each hierarchy, a
- * user namespace, a network namespace, a detached mount tree, the job itself; and removes
+ * user namespace, a network namespace, a mount namespace, the job itself; and removes
  * them all.
  */
 #ifndef JL_SUPERVISOR_SUPERVISOR_H
@@ -20,7 +20,7 @@
 
 /* What a job needs from the kernel before it is cloned; some are kept ready. */
 struct kit {
-	int tree; /* detached mount tree, owned by the job's ids */
+	int root; /* mount namespace with the job's root, shown as its own ids' */
 	int template_nr;
 	int userns;
 	int netns;			 /* -1: network of the host */
@@ -197,7 +197,9 @@ void host_leave(int back);
 int template_get(const struct jl__tree *tree, struct jl__failure *failure);
 /* Fills a user namespace with a range of ids of its own (or the caller's id). */
 int kit_ids(struct kit *kit, struct jl__failure *failure);
-int tree_make(struct kit *kit, struct jl__failure *failure);
+int root_make(struct kit *kit, struct jl__failure *failure);
+/* Where a proc is kept in sight until the job has its own, relative to its root. */
+#define HIDDEN_PROC "run"
 
 /* kit.c */
 void kit_init(struct kit *kit);

@@ -372,14 +372,14 @@ static long tree_fd(const struct kit *kit, const struct jl__tree *tree,
 }
 
 /* Files of templates belong to us; each job sees them as its own root's. */
-static void show_tree(const struct kit *kit, const struct jl__tree *tree)
+static void show_tree(int fd, const struct kit *kit, const struct jl__tree *tree)
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_IDMAP,
 		.userns_fd = (uint64_t)kit->userns,
 	};
 
-	if (jl__sys_mount_setattr(kit->tree, "", AT_EMPTY_PATH | AT_RECURSIVE_, &attr,
+	if (jl__sys_mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE_, &attr,
 				  sizeof(attr)) == 0)
 		return;
 	/* Some file system of the host cannot be shown with other ids; the rest can. */
@@ -387,23 +387,58 @@ static void show_tree(const struct kit *kit, const struct jl__tree *tree)
 		const struct jl__op *op = &tree->ops[i];
 
 		if (op->type == JL__OP_ROOT)
-			show_as_owned(kit->tree, "", AT_EMPTY_PATH, kit->userns);
+			show_as_owned(fd, "", AT_EMPTY_PATH, kit->userns);
 		else if (op->type == JL__OP_BIND || op->type == JL__OP_TMPFS)
-			show_as_owned(kit->tree, op_text(tree, op->path), 0, kit->userns);
+			show_as_owned(fd, op_text(tree, op->path), 0, kit->userns);
 	}
 }
 
-/* The root for one job, detached. The kit has its ids. */
-int tree_make(struct kit *kit, struct jl__failure *failure)
+/*
+ * A mount namespace with this tree as its root and nothing else, for the job to step
+ * into. The old root goes here and not in the job: unmounting waits for the other
+ * processors.
+ */
+static long enclose(int tree, int *ret_ns)
+{
+	long r = jl__sys_unshare(CLONE_NEWNS_);
+	int ns;
+
+	if (r < 0)
+		return r;
+	ns = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC, 0);
+	r = ns < 0 ? ns
+		   : jl__sys_move_mount(tree, "", AT_FDCWD, "/job",
+					MOVE_MOUNT_F_EMPTY_PATH);
+	if (r == 0)
+		r = jl__sys_fchdir(tree);
+	/* Unprivileged, a proc can only be mounted where another one is seen (child.c).
+	 */
+	if (r == 0 && !sv.privileged)
+		r = jl__sys_mount("/proc", HIDDEN_PROC, NULL, MS_BIND, NULL);
+	if (r == 0)
+		r = jl__sys_pivot_root(".", ".");
+	if (r == 0)
+		r = jl__sys_umount2(".", MNT_DETACH);
+	if (r < 0)
+		fd_close(&ns);
+	*ret_ns = ns;
+	return r;
+}
+
+/* The root for one job, in a mount namespace of its own. The kit has its ids. */
+int root_make(struct kit *kit, struct jl__failure *failure)
 {
 	const struct jl__tree *tree = template_tree(kit->template_nr);
-	long fd = tree_fd(kit, tree, failure);
+	int fd = (int)tree_fd(kit, tree, failure);
+	long r;
 
 	host_leave(sv.own_ns);
 	if (fd < 0)
-		return (int)fd;
-	kit->tree = (int)fd;
+		return fd;
 	if (sv.tmpfs_idmap && sv.privileged)
-		show_tree(kit, tree);
-	return 0;
+		show_tree(fd, kit, tree);
+	r = enclose(fd, &kit->root);
+	host_leave(sv.own_ns);
+	(void)jl__sys_close(fd);
+	return r < 0 ? failed(failure, JL__STEP_PIVOT, 0, r) : 0;
 }
