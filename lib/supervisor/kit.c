@@ -129,6 +129,15 @@ static struct holder *free_holder(void)
 	return holder;
 }
 
+/*
+ * For the maker, which has our descriptors and a copy of our memory: holders that are
+ * written down there are not its children, and their descriptors not its to close.
+ */
+void kit_forget_holders(void)
+{
+	holders[0].pidfd = holders[1].pidfd = 0;
+}
+
 static long map_ids(int pid, const struct kit *kit, int *ret_ns)
 {
 	char path[64], line[64], *p, *tail;

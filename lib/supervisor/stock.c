@@ -34,6 +34,7 @@ static int maker_main(void *unused)
 	struct maker *maker = &sv.shared->maker;
 
 	(void)unused;
+	kit_forget_holders();
 	for (;;) {
 		while (maker_state() != MAKER_ASKED)
 			(void)jl__sys_futex(&maker->state, FUTEX_WAIT, maker_state(),

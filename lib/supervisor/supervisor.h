@@ -203,6 +203,7 @@ int root_make(struct kit *kit, struct jl__failure *failure);
 
 /* kit.c */
 void kit_init(struct kit *kit);
+void kit_forget_holders(void);
 void kit_discard(struct kit *kit);
 /* Closes what the job holds by itself once it is cloned. */
 void kit_close(struct kit *kit);
