@@ -29,7 +29,7 @@ static struct {
 	unsigned int supervisors;
 	char nest[NESTS_MAX][64];
 	pid_t supervisor[SUPERVISORS_MAX];
-} *seen;
+} * seen;
 static char mark[48];
 
 /* ---- small things ---- */
@@ -183,7 +183,8 @@ void run_start_in(struct run *run, jl_ctx *in, jl_job_spec *spec)
 {
 	int pipes[2];
 
-	*run = (struct run){ .fds = { -1, -1 }, .result = { .size = sizeof(run->result) } };
+	*run = (struct run){ .fds = { -1, -1 },
+			     .result = { .size = sizeof(run->result) } };
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
 		run->fds[i] = pipes[0];
@@ -244,8 +245,9 @@ void run_until(struct run *run, const char *text)
 
 	while (now() < end && run->fds[0] >= 0 && !strstr(said(run, 0), text))
 		pump(run, 100);
-	ck_assert_msg(strstr(said(run, 0), text) != NULL, "\"%s\" did not come, but \"%s\" \"%s\"",
-		      text, said(run, 0), said(run, 1));
+	ck_assert_msg(strstr(said(run, 0), text) != NULL,
+		      "\"%s\" did not come, but \"%s\" \"%s\"", text, said(run, 0),
+		      said(run, 1));
 }
 
 void run_end(struct run *run)
@@ -255,8 +257,8 @@ void run_end(struct run *run)
 
 	while (now() < end && (run->fds[0] >= 0 || run->fds[1] >= 0))
 		pump(run, 100);
-	r = jl_job_wait(run->job,
-			now() < end ? (uint64_t)((end - now()) * 1e6) : 0, &err);
+	r = jl_job_wait(run->job, now() < end ? (uint64_t)((end - now()) * 1e6) : 0,
+			&err);
 	if (r < 0) {
 		note("killing a job that has not ended");
 		(void)jl_job_kill(run->job, NULL);
@@ -409,8 +411,8 @@ static bool is_supervisor(pid_t pid)
 	char path[64], text[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	return read_file(path, text, sizeof(text)) > 0 && strncmp(text, "joblet", 6) == 0 &&
-	       !is_gone(pid);
+	return read_file(path, text, sizeof(text)) > 0 &&
+	       strncmp(text, "joblet", 6) == 0 && !is_gone(pid);
 }
 
 /* ---- groups ---- */
@@ -456,7 +458,8 @@ static bool group_path(pid_t pid, const char *controller, char *path, size_t siz
 		return false;
 	for (char *line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		char *list = strchr(line, ':'), *group = list ? strchr(list + 1, ':') : NULL;
+		char *list = strchr(line, ':'),
+		     *group = list ? strchr(list + 1, ':') : NULL;
 		char *inner = NULL;
 		bool found;
 
@@ -487,7 +490,8 @@ bool group_file(pid_t pid, const char *controller, const char *v1_file,
 	if (!cgroup_mount(v2 ? NULL : controller, mount, sizeof(mount)) ||
 	    !group_path(pid, v2 ? NULL : controller, group, sizeof(group)))
 		return false;
-	(void)snprintf(path, sizeof(path), "%s%s/%s", mount, group, v2 ? v2_file : v1_file);
+	(void)snprintf(path, sizeof(path), "%s%s/%s", mount, group,
+		       v2 ? v2_file : v1_file);
 	if (access(path, R_OK) < 0)
 		return false;
 	len = read_file(path, text, size);
@@ -523,8 +527,8 @@ static void look_below(const char *path, int depth)
 
 	while (folder && (entry = readdir(folder))) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
-		    (size_t)snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) >=
-			    sizeof(below))
+		    (size_t)snprintf(below, sizeof(below), "%s/%s", path,
+				     entry->d_name) >= sizeof(below))
 			continue;
 		if (is_nest(entry->d_name))
 			add_found(below);
@@ -610,8 +614,10 @@ static void compare_mounts(void)
 {
 	char *after = read_mounts(), *save = NULL;
 
-	for (char *line = strtok_r(after, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		ck_assert_msg(strstr(mounts_before, line) != NULL || !strstr(line, "joblet"),
+	for (char *line = strtok_r(after, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		ck_assert_msg(strstr(mounts_before, line) != NULL ||
+				      !strstr(line, "joblet"),
 			      "left mounted: %s", line);
 	free(after);
 	free(mounts_before);
@@ -625,7 +631,8 @@ static void tear_down(void)
 	jl_error_free(err);
 	err = NULL;
 	close_ctx();
-	/* Nothing to wait for when the last job has ended; jobs that went on take a moment. */
+	/* Nothing to wait for when the last job has ended; jobs that went on take a
+	 * moment. */
 	while (*leftovers() && now() < end)
 		pause_for(0.02);
 	ck_assert_msg(!*leftovers(), "left behind: %s", leftovers());
@@ -650,11 +657,12 @@ int harness_main(const char *name, double seconds, void (*add)(TCase *tcase))
 	}
 	if (multiplier && strtod(multiplier, NULL) > 1)
 		patience = strtod(multiplier, NULL);
-	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		    -1, 0);
+	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (seen == MAP_FAILED)
 		return EXIT_FAILURE;
-	(void)snprintf(mark, sizeof(mark), "system-%d-%ld", (int)getpid(), (long)time(NULL));
+	(void)snprintf(mark, sizeof(mark), "system-%d-%ld", (int)getpid(),
+		       (long)time(NULL));
 	(void)signal(SIGPIPE, SIG_IGN);
 	tcase_set_timeout(tcase, seconds);
 	tcase_add_checked_fixture(tcase, set_up, tear_down);

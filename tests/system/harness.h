@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Real jobs through the public functions: one context per test, jobs with captured output,
- * and a look afterwards at what was left on the machine. Needs root and little else, so
- * that it runs in the smallest virtual machine.
+ * Real jobs through the public functions: one context per test, jobs with captured
+ * output, and a look afterwards at what was left on the machine. Needs root and little
+ * else, so that it runs in the smallest virtual machine.
  */
 #ifndef SYSTEM_HARNESS_H
 #define SYSTEM_HARNESS_H
@@ -28,20 +28,20 @@ extern double patience;
 	} while (0)
 
 /* The code, the same in the error object, and a sentence that names something. */
-#define ck_fails(call, code, names)                                                      \
-	do {                                                                             \
-		int r_;                                                                  \
-		jl_error_free(err);                                                      \
-		err = NULL;                                                              \
-		r_ = (call);                                                             \
-		ck_assert_msg(r_ == (code), "%s: %d, not %d: %s", #call, r_, (int)(code), \
-			      jl_error_message(err));                                    \
-		ck_assert_int_eq(jl_error_code(err), code);                              \
-		ck_assert_msg(strstr(jl_error_message(err), names) != NULL,              \
-			      "%s says \"%s\", nothing of \"%s\"", #call,                \
-			      jl_error_message(err), names);                             \
-		jl_error_free(err);                                                      \
-		err = NULL;                                                              \
+#define ck_fails(call, code, names)                                          \
+	do {                                                                 \
+		int r_;                                                      \
+		jl_error_free(err);                                          \
+		err = NULL;                                                  \
+		r_ = (call);                                                 \
+		ck_assert_msg(r_ == (code), "%s: %d, not %d: %s", #call, r_, \
+			      (int)(code), jl_error_message(err));           \
+		ck_assert_int_eq(jl_error_code(err), code);                  \
+		ck_assert_msg(strstr(jl_error_message(err), names) != NULL,  \
+			      "%s says \"%s\", nothing of \"%s\"", #call,    \
+			      jl_error_message(err), names);                 \
+		jl_error_free(err);                                          \
+		err = NULL;                                                  \
 	} while (0)
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -112,7 +112,8 @@ bool is_gone(pid_t pid);
 /* Waits for a condition, at most so many seconds (times patience). */
 bool becomes(bool (*condition)(void), double seconds);
 bool gone_within(pid_t pid, double seconds);
-/* The file of a process's group: controller as v1 calls it. False when it is not there. */
+/* The file of a process's group: controller as v1 calls it. False when it is not there.
+ */
 bool group_file(pid_t pid, const char *controller, const char *v1_file,
 		const char *v2_file, char *text, size_t size);
 /* Whether this controller sits in the v2 hierarchy. */

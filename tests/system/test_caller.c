@@ -179,8 +179,8 @@ START_TEST(blocked_and_ignored_signals_are_not_inherited)
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	ck_assert_int_eq(sigprocmask(SIG_SETMASK, &all, &before), 0);
-	ck_prints(command("sed", "-n", "s/^Sig\\(Blk\\|Ign\\|Cgt\\):.//p", "/proc/self/status",
-			  NULL),
+	ck_prints(command("sed", "-n", "s/^Sig\\(Blk\\|Ign\\|Cgt\\):.//p",
+			  "/proc/self/status", NULL),
 		  "0000000000000000\n0000000000000000\n0000000000000000\n");
 	ck_assert_int_eq(sigprocmask(SIG_SETMASK, &before, &after), 0);
 	for (int i = 1; i < 32; i++)
@@ -208,10 +208,11 @@ struct self {
 /* Lines of /proc/self/status that a library has no business with. */
 static void read_status(char *text, size_t size)
 {
-	static const char *const keys[] = { "Name:", "Umask:", "Uid:", "Gid:", "Groups:",
-					    "SigBlk:", "SigIgn:", "SigCgt:", "CapEff:",
-					    "CapBnd:", "NoNewPrivs:", "Seccomp:",
-					    "Cpus_allowed:" };
+	static const char *const keys[] = {
+		"Name:",       "Umask:",   "Uid:",	   "Gid:",    "Groups:",
+		"SigBlk:",     "SigIgn:",  "SigCgt:",	   "CapEff:", "CapBnd:",
+		"NoNewPrivs:", "Seccomp:", "Cpus_allowed:"
+	};
 	FILE *file = fopen("/proc/self/status", "re");
 	char line[1024];
 	size_t len = 0;
@@ -221,7 +222,8 @@ static void read_status(char *text, size_t size)
 		for (size_t i = 0; i < COUNT(keys); i++)
 			if (strncmp(line, keys[i], strlen(keys[i])) == 0 &&
 			    len + strlen(line) < size)
-				len += (size_t)snprintf(text + len, size - len, "%s", line);
+				len += (size_t)snprintf(text + len, size - len, "%s",
+							line);
 	if (file)
 		(void)fclose(file);
 }
@@ -331,7 +333,8 @@ START_TEST(a_huge_caller_starts_jobs_as_fast)
 	huge_fresh = median_start(count, true);
 	(void)munmap(memory, size);
 	note("start to end: %.2f ms, with %zu MiB %.2f ms; first of a context: %.2f, %.2f ms",
-	     small * 1000, size >> 20, huge * 1000, small_fresh * 1000, huge_fresh * 1000);
+	     small * 1000, size >> 20, huge * 1000, small_fresh * 1000,
+	     huge_fresh * 1000);
 	ck_assert_double_lt(huge, 3 * small + 0.002 * patience);
 	ck_assert_double_lt(huge_fresh, 3 * small_fresh + 0.002 * patience);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Supervisors and callers killed at any moment: what becomes of jobs, and what is left. */
+/* Supervisors and callers killed at any moment: what becomes of jobs, and what is left.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -164,7 +165,8 @@ START_TEST(a_supervisor_may_die_at_any_moment)
 				continue;
 			}
 			/* One start fails with the supervisor; the next has a new one. */
-			ck_assert_msg(r == -ECONNRESET, "%d %s", r, jl_error_message(err));
+			ck_assert_msg(r == -ECONNRESET, "%d %s", r,
+				      jl_error_message(err));
 			ck_assert_int_le(++lost, 1);
 			jl_error_free(err);
 			err = NULL;
@@ -373,8 +375,8 @@ START_TEST(caller_and_supervisor_may_die_together)
 					_exit(2);
 				remember(job);
 				supervisor = supervisor_of(job);
-				if (i == 0 && write(pipes[1], &supervisor,
-						    sizeof(supervisor)) < 0)
+				if (i == 0 &&
+				    write(pipes[1], &supervisor, sizeof(supervisor)) < 0)
 					_exit(3);
 			}
 			for (;;)

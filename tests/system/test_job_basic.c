@@ -86,7 +86,8 @@ START_TEST(a_text_without_interpreter_is_named)
 	jl_job_spec *spec;
 
 	/* Only the job's own folders are writable, and they start empty: no script of
-	 * ours can be there before the job. So through a shell that tells exec's error. */
+	 * ours can be there before the job. So through a shell that tells exec's error.
+	 */
 	run_spec(&run, shell("echo 'echo hello' >/tmp/x; chmod 755 /tmp/x; exec /tmp/x"));
 	ck_ended(&run, JL_REASON_EXITED, 0);
 	ck_assert_str_eq(run.text[0], "hello\n");
@@ -221,8 +222,8 @@ END_TEST
 
 START_TEST(arguments_arrive_byte_by_byte)
 {
-	ck_prints(command("printf", "<%s>", "", "a b", "", "l1\nl2\n", "\xff\xfe", "*", "'\"",
-			  "$HOME", "-n", "", NULL),
+	ck_prints(command("printf", "<%s>", "", "a b", "", "l1\nl2\n", "\xff\xfe", "*",
+			  "'\"", "$HOME", "-n", "", NULL),
 		  "<><a b><><l1\nl2\n><\xff\xfe><*><'\"><$HOME><-n><>");
 }
 END_TEST
@@ -331,10 +332,16 @@ static void ck_environment(jl_job_spec *spec, const char *const *want, size_t co
 START_TEST(environment_is_the_documented_one)
 {
 	static const char *const want[] = {
-		"HOME=/work", "JOBLET=1", "JOB_NETWORK=none", "LANG=C.UTF-8",
+		"HOME=/work",
+		"JOBLET=1",
+		"JOB_NETWORK=none",
+		"LANG=C.UTF-8",
 		"LOGNAME=root",
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"SHELL=/bin/sh", "TERM=dumb", "TMPDIR=/tmp", "USER=root",
+		"SHELL=/bin/sh",
+		"TERM=dumb",
+		"TMPDIR=/tmp",
+		"USER=root",
 	};
 	jl_job_spec *spec;
 
@@ -350,10 +357,23 @@ END_TEST
 START_TEST(environment_tells_name_limits_and_what_was_set)
 {
 	static const char *const want[] = {
-		"A=", "HOME=/tmp", "JOBLET=1", "JOB_CPU_CORES=0", "JOB_MAX_CPU=150",
-		"JOB_MAX_MEMORY=512", "JOB_NAME=my.job-1", "JOB_NETWORK=host", "LANG=C.UTF-8",
-		"LOGNAME=nobody", "PATH=/usr/bin:/bin", "SECRET=s3cr3t = \"x\"", "SHELL=/bin/sh",
-		"TERM=dumb", "TMPDIR=/tmp", "USER=nobody", "_u=\xc3\xa9",
+		"A=",
+		"HOME=/tmp",
+		"JOBLET=1",
+		"JOB_CPU_CORES=0",
+		"JOB_MAX_CPU=150",
+		"JOB_MAX_MEMORY=512",
+		"JOB_NAME=my.job-1",
+		"JOB_NETWORK=host",
+		"LANG=C.UTF-8",
+		"LOGNAME=nobody",
+		"PATH=/usr/bin:/bin",
+		"SECRET=s3cr3t = \"x\"",
+		"SHELL=/bin/sh",
+		"TERM=dumb",
+		"TMPDIR=/tmp",
+		"USER=nobody",
+		"_u=\xc3\xa9",
 	};
 	jl_job_spec *spec;
 
@@ -369,7 +389,8 @@ START_TEST(environment_tells_name_limits_and_what_was_set)
 	ck_ok(jl_job_spec_set_env(spec, "_u", "\xc3\xa9", &err));
 	ck_ok(jl_job_spec_set_secret_env(spec, "SECRET", "s3cr3t = \"x\"", &err));
 	ck_ok(jl_limits_set_cpu_percent(jl_job_spec_limits(spec), 150, &err));
-	ck_ok(jl_limits_set_memory_bytes(jl_job_spec_limits(spec), UINT64_C(512) << 20, &err));
+	ck_ok(jl_limits_set_memory_bytes(jl_job_spec_limits(spec), UINT64_C(512) << 20,
+					 &err));
 	ck_ok(jl_limits_set_cpus(jl_job_spec_limits(spec), "0", &err));
 	ck_environment(spec, want, COUNT(want));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is done to a running job: signals, stopping, freezing, waiting, events, threads. */
+/* What is done to a running job: signals, stopping, freezing, waiting, events, threads.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,8 +37,8 @@ START_TEST(a_handled_signal_arrives)
 }
 END_TEST
 
-static const int deadly[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGALRM, SIGQUIT, SIGKILL,
-			      34, 64 };
+static const int deadly[] = { SIGTERM, SIGINT,	SIGHUP, SIGUSR1, SIGALRM,
+			      SIGQUIT, SIGKILL, 34,	64 };
 
 START_TEST(a_signal_nobody_asked_for_ends_the_job)
 {
@@ -50,7 +51,8 @@ START_TEST(a_signal_nobody_asked_for_ends_the_job)
 	ck_ended(&run, JL_REASON_SIGNALLED, 128 + deadly[_i]);
 	ck_assert_int_eq(run.result.signal, deadly[_i]);
 	ck_assert_double_lt((double)run.result.wall_usec / 1e6, 10 * patience);
-	ck_fails(jl_job_signal(run.job, deadly[_i], &err), -ESRCH, jl_job_get_id(run.job));
+	ck_fails(jl_job_signal(run.job, deadly[_i], &err), -ESRCH,
+		 jl_job_get_id(run.job));
 	run_done(&run);
 }
 END_TEST
@@ -309,7 +311,8 @@ START_TEST(sized_structs_are_filled_as_far_as_they_go)
 	start("echo ready; read x </dev/stdin; sleep 0.2; exit 3");
 	memset(&small, 0x55, sizeof(small));
 	small.size = 32;
-	ck_fails(jl_job_get_result(run.job, &exact, &err), -EBUSY, jl_job_get_id(run.job));
+	ck_fails(jl_job_get_result(run.job, &exact, &err), -EBUSY,
+		 jl_job_get_id(run.job));
 	run_end(&run);
 	ck_ok(jl_job_get_result(run.job, &small, &err));
 	ck_assert_int_eq(small.exit_code, 3);
@@ -550,7 +553,8 @@ START_TEST(threads_with_a_context_each_do_not_meet)
 	int failures[6] = { 0 };
 
 	for (size_t i = 0; i < COUNT(threads); i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, run_jobs, &failures[i]), 0);
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, run_jobs, &failures[i]), 0);
 	for (size_t i = 0; i < COUNT(threads); i++) {
 		(void)pthread_join(threads[i], NULL);
 		ck_assert_int_eq(failures[i], 0);
@@ -561,7 +565,8 @@ END_TEST
 static void add(TCase *tcase)
 {
 	tcase_add_test(tcase, a_handled_signal_arrives);
-	tcase_add_loop_test(tcase, a_signal_nobody_asked_for_ends_the_job, 0, COUNT(deadly));
+	tcase_add_loop_test(tcase, a_signal_nobody_asked_for_ends_the_job, 0,
+			    COUNT(deadly));
 	tcase_add_loop_test(tcase, a_signal_that_does_nothing_by_default_does_nothing, 0,
 			    COUNT(harmless));
 	tcase_add_test(tcase, an_ignored_signal_is_ignored);

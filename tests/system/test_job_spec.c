@@ -149,9 +149,9 @@ static const struct {
 	const char *path;
 	int code;
 } folders[] = {
-	{ "/no/such/folder", -ENOENT },	   { "/etc/passwd", -ENOTDIR },
-	{ "/proc/self/root", -EACCES },	   { "/proc/1/cwd/..", -EACCES },
-	{ "/root", -ENOENT },		   { "/home", -ENOENT },
+	{ "/no/such/folder", -ENOENT }, { "/etc/passwd", -ENOTDIR },
+	{ "/proc/self/root", -EACCES }, { "/proc/1/cwd/..", -EACCES },
+	{ "/root", -ENOENT },		{ "/home", -ENOENT },
 };
 
 START_TEST(a_working_directory_that_cannot_be_entered_is_named)
@@ -159,7 +159,8 @@ START_TEST(a_working_directory_that_cannot_be_entered_is_named)
 	jl_job_spec *spec = command("true", NULL);
 
 	ck_ok(jl_job_spec_set_work_dir(spec, folders[_i].path, &err));
-	ck_fails(jl_job_spawn(ctx, spec, &run.job, &err), folders[_i].code, folders[_i].path);
+	ck_fails(jl_job_spawn(ctx, spec, &run.job, &err), folders[_i].code,
+		 folders[_i].path);
 	ck_ok(jl_job_spec_set_work_dir(spec, NULL, &err));
 	ck_prints(spec, "");
 }
@@ -175,24 +176,27 @@ START_TEST(a_user_has_ids_files_and_no_capabilities)
 	ck_ok(jl_job_spec_set_user(spec, 1000, 100, &err));
 	run_spec(&run, spec);
 	ck_ended(&run, JL_REASON_EXITED, 0);
-	ck_assert_str_eq(run.text[0],
-			 "1000\n100\n100\nuser\nCapAmb:0000000000000000\nCapBnd:0000000000000000\n"
-			 "CapEff:0000000000000000\nCapInh:0000000000000000\nCapPrm:"
-			 "0000000000000000\n1000 100\ntmp\nno\n");
+	ck_assert_str_eq(
+		run.text[0],
+		"1000\n100\n100\nuser\nCapAmb:0000000000000000\nCapBnd:0000000000000000\n"
+		"CapEff:0000000000000000\nCapInh:0000000000000000\nCapPrm:"
+		"0000000000000000\n1000 100\ntmp\nno\n");
 	run_done(&run);
 }
 END_TEST
 
 START_TEST(resource_limits_are_so)
 {
-	jl_job_spec *spec = shell("ulimit -n; ulimit -Hn; ulimit -c; ulimit -Hc; ulimit -s");
+	jl_job_spec *spec =
+		shell("ulimit -n; ulimit -Hn; ulimit -c; ulimit -Hc; ulimit -s");
 	struct rlimit files;
 	char want[128];
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	ck_ok(jl_job_spec_set_rlimit(spec, RLIMIT_STACK, 1 << 20, 2 << 20, &err));
 	(void)snprintf(want, sizeof(want), "%llu\n%llu\n0\n0\n1024\n",
-		       (unsigned long long)files.rlim_cur, (unsigned long long)files.rlim_max);
+		       (unsigned long long)files.rlim_cur,
+		       (unsigned long long)files.rlim_max);
 	ck_prints(spec, want);
 	spec = shell("ulimit -n; ulimit -Hn; ulimit -c");
 	ck_ok(jl_job_spec_set_rlimit(spec, RLIMIT_NOFILE, 9, 9, &err));
@@ -204,10 +208,11 @@ END_TEST
 
 START_TEST(folders_in_memory_have_the_size_asked_for)
 {
-	jl_job_spec *spec = shell("for d in /tmp /work /dev/shm; do "
-				  "set -- $(stat -f -c '%b %S' $d); echo $(($1 * $2)); done; "
-				  "dd if=/dev/zero of=/tmp/x bs=64k count=32 2>/dev/null || "
-				  "echo full; stat -c %s /tmp/x");
+	jl_job_spec *spec =
+		shell("for d in /tmp /work /dev/shm; do "
+		      "set -- $(stat -f -c '%b %S' $d); echo $(($1 * $2)); done; "
+		      "dd if=/dev/zero of=/tmp/x bs=64k count=32 2>/dev/null || "
+		      "echo full; stat -c %s /tmp/x");
 
 	ck_ok(jl_job_spec_set_tmpfs_bytes(spec, "/tmp", 1 << 20, &err));
 	ck_ok(jl_job_spec_set_tmpfs_bytes(spec, "/work", 3 << 20, &err));
@@ -311,9 +316,32 @@ END_TEST
 
 /* ---- nonsense ---- */
 
-enum { ARG, ENV_NAME, ENV_VALUE, SECRET, NAME, HOST, DIR, USER, GROUP, TIMEOUT, TMPFS,
-       NETWORK, SECCOMP, INIT, ORPHAN, RLIMIT, CPU, MEMORY, PIDS, READ, WRITE, CPUS, BASE,
-       STATE };
+enum {
+	ARG,
+	ENV_NAME,
+	ENV_VALUE,
+	SECRET,
+	NAME,
+	HOST,
+	DIR,
+	USER,
+	GROUP,
+	TIMEOUT,
+	TMPFS,
+	NETWORK,
+	SECCOMP,
+	INIT,
+	ORPHAN,
+	RLIMIT,
+	CPU,
+	MEMORY,
+	PIDS,
+	READ,
+	WRITE,
+	CPUS,
+	BASE,
+	STATE
+};
 
 #define L63 "0123456789012345678901234567890123456789012345678901234567890ab"
 #define HUGE_TEXT ((const char *)-1)
@@ -481,7 +509,11 @@ static int say(jl_job_spec *spec, int what, const char *text, uint64_t number)
 static bool is_utf8(const char *text)
 {
 	for (const unsigned char *p = (const unsigned char *)text; *p;) {
-		int more = *p < 0x80 ? 0 : *p < 0xc2 ? -1 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;
+		int more = *p < 0x80   ? 0
+			   : *p < 0xc2 ? -1
+			   : *p < 0xe0 ? 1
+			   : *p < 0xf0 ? 2
+				       : 3;
 
 		if (more < 0)
 			return false;
@@ -502,12 +534,14 @@ START_TEST(nonsense_is_refused_by_name)
 	if (text == HUGE_TEXT)
 		text = huge;
 	r = say(spec, bad[_i].what, text, bad[_i].number);
-	ck_assert_msg(is_utf8(jl_error_message(err)), "not UTF-8: %s", jl_error_message(err));
+	ck_assert_msg(is_utf8(jl_error_message(err)), "not UTF-8: %s",
+		      jl_error_message(err));
 	ck_assert_uint_lt(strlen(jl_error_message(err)), 400);
 	ck_assert_ptr_null(strchr(jl_error_message(err), '\n'));
 	ck_assert_str_ne(jl_error_module(err), "");
 	ck_assert_int_eq(r, bad[_i].code);
-	ck_fails(say(spec, bad[_i].what, text, bad[_i].number), bad[_i].code, bad[_i].names);
+	ck_fails(say(spec, bad[_i].what, text, bad[_i].number), bad[_i].code,
+		 bad[_i].names);
 	/* Nothing of it was kept. */
 	ck_ok(jl_job_spec_add_arg(spec, "echo", &err));
 	ck_ok(jl_job_spec_add_arg(spec, "unchanged", &err));

@@ -34,8 +34,9 @@ static double busy_seconds(int core)
 
 		if (strncmp(line, name, strlen(name)) != 0)
 			continue;
-		(void)sscanf(line + strlen(name), "%llu %llu %llu %llu %llu %llu %llu %llu",
-			     &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]);
+		(void)sscanf(line + strlen(name),
+			     "%llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1],
+			     &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]);
 		sum = (double)(v[0] + v[1] + v[2] + v[5] + v[6] + v[7]) /
 		      (double)sysconf(_SC_CLK_TCK);
 	}
@@ -67,7 +68,8 @@ START_TEST(half_a_core_is_half_a_core)
 			 (double)run.result.cpu_usec / 1e6;
 		ck_assert_int_eq(run.result.reason, JL_REASON_TIMEOUT);
 		ck_assert_str_eq(run.text[0], allowed);
-		share = 100.0 * (double)run.result.cpu_usec / (double)run.result.wall_usec;
+		share = 100.0 * (double)run.result.cpu_usec /
+			(double)run.result.wall_usec;
 		ck_ok(jl_job_get_stats(run.job, &stats, &err));
 		note("50 %% of core %ld: %.1f %%, others had it for %.1f s of %.1f", last,
 		     share, others, (double)run.result.wall_usec / 1e6);
@@ -100,10 +102,10 @@ END_TEST
 
 START_TEST(every_form_of_core_list_is_in_force)
 {
-	static const char *const lists[] = { "0", "0-0", "0,0", "00", "1", "0-1", "1,0",
-					     "0,1", "1,0-1,1", "0-0,1-1" };
-	static const char *const shown[] = { "0", "0", "0", "0", "1", "0-1", "0-1", "0-1",
-					     "0-1", "0-1" };
+	static const char *const lists[] = { "0",   "0-0", "0,0", "00",	     "1",
+					     "0-1", "1,0", "0,1", "1,0-1,1", "0-0,1-1" };
+	static const char *const shown[] = { "0",   "0",   "0",	  "0",	 "1",
+					     "0-1", "0-1", "0-1", "0-1", "0-1" };
 	char want[64];
 
 	for (size_t i = 0; i < COUNT(lists); i++) {
@@ -135,7 +137,8 @@ END_TEST
 
 /* ---- memory ---- */
 
-/* Keeps the last line, which never ends; the ulimit is for a day when nothing else holds. */
+/* Keeps the last line, which never ends; the ulimit is for a day when nothing else holds.
+ */
 #define HOG "ulimit -v 600000; tail /dev/zero"
 
 static const struct {
@@ -146,12 +149,14 @@ static const struct {
 	{ HOG "; echo survived; sleep 1000", "a child" },
 	{ "(sh -c '" HOG "; sleep 1000'; sleep 1000) & wait; echo survived; sleep 1000",
 	  "a grandchild" },
-	{ "trap '' TERM INT HUP; (" HOG ") & wait; sleep 1000", "a child of a stubborn shell" },
+	{ "trap '' TERM INT HUP; (" HOG ") & wait; sleep 1000",
+	  "a child of a stubborn shell" },
 	{ "dd if=/dev/zero of=/tmp/x bs=1M count=400; echo survived; sleep 1000",
 	  "/tmp" },
 	{ "dd if=/dev/zero of=/dev/shm/x bs=1M count=400; echo survived; sleep 1000",
 	  "/dev/shm" },
-	{ "dd if=/dev/zero of=/work/x bs=1M count=400; echo survived; sleep 1000", "/work" },
+	{ "dd if=/dev/zero of=/work/x bs=1M count=400; echo survived; sleep 1000",
+	  "/work" },
 };
 
 START_TEST(a_memory_hog_is_out_of_memory)
@@ -201,8 +206,9 @@ START_TEST(swap_is_closed)
 	ck_ok(jl_limits_set_memory_bytes(limits_of(spec), 64 * MIB, &err));
 	run_start(&run, spec);
 	jl_job_spec_free(spec);
-	there = group_file(jl_job_get_pid(run.job), "memory", "memory.memsw.limit_in_bytes",
-			   "memory.swap.max", text, sizeof(text));
+	there = group_file(jl_job_get_pid(run.job), "memory",
+			   "memory.memsw.limit_in_bytes", "memory.swap.max", text,
+			   sizeof(text));
 	if (there)
 		ck_assert_str_eq(text, on_v2("memory") ? "0" : "67108864");
 	ck_ok(jl_job_kill(run.job, &err));
@@ -215,8 +221,9 @@ END_TEST
 
 START_TEST(a_fork_bomb_stays_within_its_number)
 {
-	jl_job_spec *spec = shell("f() { f 2>/dev/null & f 2>/dev/null & sleep 1000; }; "
-				  "trap '' TERM; (f) 2>/dev/null; while :; do sleep 1; done");
+	jl_job_spec *spec =
+		shell("f() { f 2>/dev/null & f 2>/dev/null & sleep 1000; }; "
+		      "trap '' TERM; (f) 2>/dev/null; while :; do sleep 1; done");
 	struct jl_stats stats = { .size = sizeof(stats) };
 
 	ck_ok(jl_limits_set_pids(limits_of(spec), 40, &err));
@@ -235,7 +242,8 @@ END_TEST
 
 START_TEST(one_process_is_enough_for_a_plain_command)
 {
-	jl_job_spec *spec = command("sh", "-c", "echo one; true | true || :; echo two", NULL);
+	jl_job_spec *spec =
+		command("sh", "-c", "echo one; true | true || :; echo two", NULL);
 
 	ck_ok(jl_limits_set_pids(limits_of(spec), 1, &err));
 	run_spec(&run, spec);
@@ -279,9 +287,10 @@ static bool start_disk_job(jl_job_spec *spec)
 START_TEST(direct_writes_stay_below_the_limit)
 {
 	const uint64_t bps = 4 * MIB;
-	jl_job_spec *spec = disk_job("dd if=/dev/zero of=/work/x bs=256k count=48 oflag=direct "
-				     "2>&1 || exit 9; df /work | grep -c tmpfs",
-				     0, bps);
+	jl_job_spec *spec =
+		disk_job("dd if=/dev/zero of=/work/x bs=256k count=48 oflag=direct "
+			 "2>&1 || exit 9; df /work | grep -c tmpfs",
+			 0, bps);
 	double seconds;
 
 	if (!start_disk_job(spec))
@@ -331,9 +340,10 @@ END_TEST
 
 START_TEST(work_on_disk_is_empty_private_and_removed)
 {
-	jl_job_spec *spec = disk_job("ls -A /work | wc -l; mkdir -p /work/a/b && echo x >/work/a/b/c "
-				     "&& ln -s /etc /work/link && chmod 0 /work/a/b && stat -c %u /work",
-				     0, 1000 * MIB);
+	jl_job_spec *spec = disk_job(
+		"ls -A /work | wc -l; mkdir -p /work/a/b && echo x >/work/a/b/c "
+		"&& ln -s /etc /work/link && chmod 0 /work/a/b && stat -c %u /work",
+		0, 1000 * MIB);
 
 	if (!start_disk_job(spec))
 		return;
@@ -350,8 +360,9 @@ START_TEST(a_timeout_comes_in_time_and_takes_everybody)
 	static const double asked[] = { 0.2, 0.5, 1.5 };
 
 	for (size_t i = 0; i < COUNT(asked); i++) {
-		jl_job_spec *spec = shell("trap '' TERM; (setsid sleep 1000 &); sleep 1000 & "
-					  "(sh -c 'sleep 1000; :' &); sleep 1000");
+		jl_job_spec *spec =
+			shell("trap '' TERM; (setsid sleep 1000 &); sleep 1000 & "
+			      "(sh -c 'sleep 1000; :' &); sleep 1000");
 		double seconds;
 
 		ck_ok(jl_job_spec_set_timeout(spec, (uint64_t)(asked[i] * 1e6), &err));
@@ -399,14 +410,16 @@ START_TEST(limits_read_back_from_outside)
 	run_start(&run, spec);
 	jl_job_spec_free(spec);
 	pid = jl_job_get_pid(run.job);
-	ck_assert(group_file(pid, "cpu", "cpu.cfs_quota_us", "cpu.max", text, sizeof(text)));
+	ck_assert(group_file(pid, "cpu", "cpu.cfs_quota_us", "cpu.max", text,
+			     sizeof(text)));
 	ck_assert_int_eq(strtol(text, NULL, 10), 150000);
 	ck_assert(group_file(pid, "memory", "memory.limit_in_bytes", "memory.max", text,
 			     sizeof(text)));
 	ck_assert_str_eq(text, "104857600");
 	ck_assert(group_file(pid, "pids", "pids.max", "pids.max", text, sizeof(text)));
 	ck_assert_str_eq(text, "33");
-	ck_assert(group_file(pid, "cpuset", "cpuset.cpus", "cpuset.cpus", text, sizeof(text)));
+	ck_assert(group_file(pid, "cpuset", "cpuset.cpus", "cpuset.cpus", text,
+			     sizeof(text)));
 	ck_assert_str_eq(text, "0");
 	ck_ok(jl_job_kill(run.job, &err));
 	run_end(&run);
@@ -428,7 +441,8 @@ START_TEST(nothing_asked_is_nothing_limited_but_processes)
 	ck_ok(jl_limits_set_cpus(limits_of(spec), "", &err));
 	run_start(&run, spec);
 	pid = jl_job_get_pid(run.job);
-	ck_assert(group_file(pid, "cpu", "cpu.cfs_quota_us", "cpu.max", text, sizeof(text)));
+	ck_assert(group_file(pid, "cpu", "cpu.cfs_quota_us", "cpu.max", text,
+			     sizeof(text)));
 	ck_assert(strncmp(text, "max", 3) == 0 || strcmp(text, "-1") == 0);
 	ck_assert(group_file(pid, "pids", "pids.max", "pids.max", text, sizeof(text)));
 	ck_assert_str_eq(text, "4096");
@@ -438,8 +452,8 @@ START_TEST(nothing_asked_is_nothing_limited_but_processes)
 	ck_ok(jl_limits_set_pids(limits_of(spec), 0, &err));
 	run_start(&run, spec);
 	jl_job_spec_free(spec);
-	ck_assert(group_file(jl_job_get_pid(run.job), "pids", "pids.max", "pids.max", text,
-			     sizeof(text)));
+	ck_assert(group_file(jl_job_get_pid(run.job), "pids", "pids.max", "pids.max",
+			     text, sizeof(text)));
 	ck_assert_str_eq(text, "max");
 	ck_ok(jl_job_kill(run.job, &err));
 	run_end(&run);

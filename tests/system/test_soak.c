@@ -102,7 +102,8 @@ static void ck_same_shape(const struct shape *before, const struct shape *after)
 	note("supervisor: %d descriptors, %d mounts, %ld kB; before: %d, %d, %ld kB",
 	     after->fds, after->mounts, after->memory, before->fds, before->mounts,
 	     before->memory);
-	/* What is kept ready for the next jobs comes and goes; what jobs leave adds up. */
+	/* What is kept ready for the next jobs comes and goes; what jobs leave adds up.
+	 */
 	ck_assert_int_le(abs(after->fds - before->fds), READY_FDS);
 	ck_assert_int_eq(after->own_fds, before->own_fds);
 	ck_assert_int_eq(after->mounts, before->mounts);
@@ -152,7 +153,8 @@ START_TEST(jobs_in_a_row_leave_nothing)
 		if (asked <= 0 && done > 100 && now() - start > ROW_SECONDS * patience)
 			break;
 	}
-	note("%ld jobs in a row, %.2f ms each", done, (now() - start) * 1000 / (double)done);
+	note("%ld jobs in a row, %.2f ms each", done,
+	     (now() - start) * 1000 / (double)done);
 	after = shape_of(supervisor);
 	ck_same_shape(&before, &after);
 	ck_assert_uint_eq(marked_processes(), 0);
@@ -172,7 +174,8 @@ START_TEST(failing_starts_in_a_row_leave_nothing)
 
 		if (i == 20)
 			before = shape_of(supervisor);
-		ck_assert_int_eq(jl_job_spawn(ctx, i & 1 ? spec : at, &job, NULL), -ENOENT);
+		ck_assert_int_eq(jl_job_spawn(ctx, i & 1 ? spec : at, &job, NULL),
+				 -ENOENT);
 	}
 	after = shape_of(supervisor);
 	ck_same_shape(&before, &after);

@@ -154,7 +154,8 @@ END_TEST
 
 START_TEST(limits_are_refused_where_groups_are_not_the_callers)
 {
-	static const char *const names[] = { "memory", "cpu", "processes", "cores", "I/O" };
+	static const char *const names[] = { "memory", "cpu", "processes", "cores",
+					     "I/O" };
 
 	become_somebody();
 	if (!can_run())
@@ -236,7 +237,8 @@ END_TEST
 
 static void add(TCase *tcase)
 {
-	tcase_add_loop_test(tcase, a_job_is_root_in_a_world_of_its_own, 0, COUNT(scripts));
+	tcase_add_loop_test(tcase, a_job_is_root_in_a_world_of_its_own, 0,
+			    COUNT(scripts));
 	tcase_add_test(tcase, how_it_ends_and_what_it_used_is_known);
 	tcase_add_test(tcase, another_user_inside_is_refused);
 	tcase_add_test(tcase, limits_are_refused_where_groups_are_not_the_callers);
