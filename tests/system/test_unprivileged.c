@@ -21,7 +21,16 @@ static char home[64];
 
 static void remove_home(void)
 {
-	static const char *const names[] = { "run/joblet/ids", "run/joblet", "run", "" };
+	static const char *const names[] = {
+		"run/joblet/ids",
+		"run/joblet",
+		"run",
+		".local/state/joblet/work",
+		".local/state/joblet",
+		".local/state",
+		".local",
+		"",
+	};
 	char path[128];
 
 	for (size_t i = 0; i < COUNT(names); i++) {
