@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -254,6 +255,22 @@ static void handle(struct jl__link *link, const struct jl__reply *reply, size_t 
 	(void)jl__close(fd);
 }
 
+/*
+ * Waits until the supervisor has ended. It is nobody's child, unless the caller is where
+ * orphans go (a subreaper, PID 1 of a container): then we reap what the caller never
+ * made.
+ */
+static void supervisor_gone(struct jl__link *link)
+{
+	struct pollfd gone = { .fd = link->pidfd, .events = POLLIN };
+	siginfo_t info;
+
+	while (poll(&gone, 1, LOST_WAIT_MSEC) < 0 && errno == EINTR)
+		;
+	(void)waitid(P_PIDFD, (id_t)link->pidfd, &info, WEXITED | WNOHANG | __WALL);
+	link->pidfd = jl__close(link->pidfd);
+}
+
 /* The supervisor is gone, and the kernel has killed its jobs; see them off and clean up.
  */
 static void lost(struct jl__link *link)
@@ -266,6 +283,7 @@ static void lost(struct jl__link *link)
 	lock(link->ctx);
 	link->fd = jl__close(link->fd);
 	unlock(link->ctx);
+	supervisor_gone(link);
 	while (link->running) {
 		jl_job *job = link->running;
 		struct pollfd gone = { .fd = job->pidfd, .events = POLLIN };
@@ -366,26 +384,19 @@ static int pump(struct jl__link *link, jl_error **err)
  * Unless jobs were told to go on: waits until the supervisor has killed them, removed all
  * of their traces and its own, and is gone.
  */
-static void see_off(const struct jl__link *link)
+static void see_off(struct jl__link *link)
 {
-	struct pollfd gone = { .fd = link->fd, .events = POLLIN };
-	char rest[64];
-	ssize_t got;
-
 	for (const jl_job *job = link->running; job; job = job->next)
 		if (job->keep)
 			return;
-	if (link->fd < 0 || link->owner != getpid() || shutdown(link->fd, SHUT_WR) < 0)
-		return;
-	do {
-		(void)poll(&gone, 1, LOST_WAIT_MSEC);
-		got = recv(link->fd, rest, sizeof(rest), MSG_DONTWAIT);
-	} while (got > 0 || (got < 0 && errno == EINTR));
+	if (link->fd >= 0 && link->owner == getpid() && shutdown(link->fd, SHUT_WR) == 0)
+		supervisor_gone(link);
 }
 
 static void link_close(struct jl__link *link)
 {
 	see_off(link);
+	(void)jl__close(link->pidfd);
 	(void)jl__close(link->fd);
 	(void)jl__close(link->devnull);
 	/* No handles are left, or the context would be there still. */
@@ -420,7 +431,7 @@ int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
 		if (!link)
 			return jl__oom(err);
 		link->ctx = ctx;
-		link->fd = link->devnull = -EBADF;
+		link->fd = link->pidfd = link->devnull = -EBADF;
 		link->inbox = jl__alloc(JL__REPLY_MAX);
 		if (!link->inbox) {
 			jl__free(link);

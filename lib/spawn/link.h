@@ -38,7 +38,8 @@ struct jl_job {
 
 struct jl__link {
 	jl_ctx *ctx;
-	int fd; /* -EBADF: no supervisor */
+	int fd;	   /* -EBADF: no supervisor */
+	int pidfd; /* of the supervisor */
 	int devnull;
 	pid_t owner; /* a child of it has a copy of all this, and no business with it */
 	uint32_t next_number;

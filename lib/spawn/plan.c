@@ -261,8 +261,11 @@ static int put_limits(struct jl__buf *buf, struct jl__link *link, const jl_job_s
 	jl_limits_free(limits);
 	if (r < 0) {
 		if (r == -EOPNOTSUPP && link->nest_why)
-			return jl__fail(err, r, "%s (%s)",
+			/* The first reason is enough; one per hierarchy would be a page.
+			 */
+			return jl__fail(err, r, "%s (%.*s)",
 					err && *err ? jl_error_message(*err) : "",
+					(int)strcspn(link->nest_why, ";"),
 					link->nest_why);
 		return r;
 	}

@@ -89,7 +89,8 @@ struct birth {
 	char *stack;	  /* of the second child */
 	char uid_map[32]; /* empty: no user namespace */
 	char gid_map[32];
-	int step; /* what failed, and why */
+	int pidfd; /* of the supervisor */
+	int step;  /* what failed, and why */
 	long code;
 };
 
@@ -149,7 +150,8 @@ static int first_child(void *arg)
 {
 	struct birth *birth = arg;
 	struct clone_args args = {
-		.flags = birth->flags | CLONE_VM | CLONE_VFORK,
+		.flags = birth->flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+		.pidfd = (uintptr_t)&birth->pidfd,
 		.exit_signal = SIGCHLD,
 		.stack = (uintptr_t)birth->stack,
 		.stack_size = STACK_BYTES,
@@ -162,7 +164,8 @@ static int first_child(void *arg)
 static int give_birth(struct birth *birth)
 {
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK,
+		/* With our descriptors, so that the one it gets is ours. */
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES,
 		/* No signal: the caller's wait() does not see it, and it never executes.
 		 */
 		.exit_signal = 0,
@@ -355,6 +358,7 @@ static int bring_up(struct jl__link *link, jl_error **err)
 {
 	struct birth birth = {
 		.flags = CLONE_NEWPID | (link->privileged ? 0 : CLONE_NEWUSER),
+		.pidfd = -EBADF,
 	};
 	_cleanup_close_ int program = -EBADF, theirs = -EBADF;
 	int pair[2];
@@ -385,8 +389,11 @@ static int bring_up(struct jl__link *link, jl_error **err)
 		(void)snprintf(birth.gid_map, sizeof(birth.gid_map), "0 %ld 1\n",
 			       jl__sys_getegid());
 	}
-	if (give_birth(&birth))
+	if (give_birth(&birth)) {
+		(void)jl__close(birth.pidfd);
 		return jl__fail_errno(err, (int)birth.code, "%s", birth_step(birth.step));
+	}
+	link->pidfd = birth.pidfd;
 	return 0;
 }
 
@@ -421,6 +428,7 @@ int jl__link_start(struct jl__link *link, jl_error **err)
 	jl__cg_nest_close(&link->nest);
 	if (r < 0) {
 		link->fd = jl__close(link->fd);
+		link->pidfd = jl__close(link->pidfd);
 		(void)jl__cg_nest_remove(tree, link->nest.name);
 		return r;
 	}
