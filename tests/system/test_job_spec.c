@@ -227,9 +227,12 @@ END_TEST
 
 START_TEST(a_name_of_each_kind_is_taken)
 {
-	static const char *const names[] = { "a", "a-b_c.d", "A1",
-					     "aaaaaaaaaabbbbbbbbbbccccccccccdddddddddd"
-					     "eeeeeeeeeeffffffffff123" };
+	static const char *const names[] = {
+		"a",
+		"a-b_c.d",
+		"A1",
+		"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123",
+	};
 	jl_job_spec *spec = command("sh", "-c", "echo ${JOB_NAME-none}", NULL);
 	char want[80];
 
