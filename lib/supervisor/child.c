@@ -68,11 +68,14 @@ static int join_groups(struct child *c)
 
 static int enter_session(struct child *c)
 {
-	int netns = c->launch->kit->netns >= 0 ? c->launch->kit->netns : sv.host_net;
-	long r = jl__sys_setns(netns, CLONE_NEWNET);
+	long r;
 
-	if (r < 0)
-		return fails(c, JL__STEP_NETNS, 4, r);
+	/* Without one of its own it is in the caller's, as we are. */
+	if (c->launch->kit->netns >= 0) {
+		r = jl__sys_setns(c->launch->kit->netns, CLONE_NEWNET);
+		if (r < 0)
+			return fails(c, JL__STEP_NETNS, 4, r);
+	}
 	r = jl__sys_setsid();
 	if (r < 0)
 		return fails(c, JL__STEP_SESSION, 0, r);

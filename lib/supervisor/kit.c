@@ -200,13 +200,20 @@ int kit_ids(struct kit *kit, struct jl__failure *failure)
 	return r < 0 ? failed(failure, JL__STEP_USERNS, 1, r) : 0;
 }
 
-/* We need no network ourselves, so we can walk from one new namespace into the next. */
+/*
+ * The maker needs no network itself and walks from one new namespace into the next. PID 1
+ * stays in the caller's network, where jobs with --network=host are cloned; it can go
+ * back there when it is privileged, and leaves it to the maker when it is not.
+ */
 static int make_netns(struct kit *kit, struct jl__failure *failure)
 {
 	struct interface_flags lo = { .name = "lo", .flags = 1 /* IFF_UP */ };
-	long r = jl__sys_unshare(CLONE_NEWNET);
-	int fd;
+	int stay = jl__sys_getpid() == 1, fd;
+	long r;
 
+	if (stay && !sv.privileged)
+		return failed(failure, JL__STEP_NETNS, 5, -EPERM);
+	r = jl__sys_unshare(CLONE_NEWNET);
 	if (r < 0)
 		return failed(failure, JL__STEP_NETNS, 0, r);
 	kit->netns = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/net",
@@ -227,7 +234,8 @@ static int make_netns(struct kit *kit, struct jl__failure *failure)
 	 */
 	(void)file_write(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 	(void)file_write(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
-	return 0;
+	r = stay ? jl__sys_setns(sv.host_net, CLONE_NEWNET) : 0;
+	return r < 0 ? failed(failure, JL__STEP_NETNS, 6, r) : 0;
 }
 
 static char *group_name(char *buf, const struct kit *kit)

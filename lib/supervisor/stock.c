@@ -105,6 +105,19 @@ static void settle(void)
 	collect();
 }
 
+/* Has a kit of the last shape made. */
+static int ask(struct jl__failure *failure)
+{
+	struct maker *maker = &sv.shared->maker;
+
+	if (kit_begin(&maker->kit, sv.shape_template, failure) < 0)
+		return failure->code;
+	maker->host_net = sv.shape_host_net;
+	maker->hierarchies = sv.shape_hierarchies;
+	set_state(MAKER_ASKED);
+	return 0;
+}
+
 /*
  * A second job makes a third one likely; before that a stock would be work for nothing (a
  * command line that runs one job). The maker takes the same locks of the kernel as jobs
@@ -119,11 +132,7 @@ void stock_refill(void)
 	if (sv.maker < 0 || sv.starts < 2 || sv.kits_ready >= MAX_KITS || sv.client < 0 ||
 	    sv.starting || maker_state() != MAKER_IDLE || (sv.running && sv.kits_ready))
 		return;
-	if (kit_begin(&maker->kit, sv.shape_template, &maker->failure) < 0)
-		return;
-	maker->host_net = sv.shape_host_net;
-	maker->hierarchies = sv.shape_hierarchies;
-	set_state(MAKER_ASKED);
+	ask(&maker->failure);
 }
 
 /* A template is being replaced: kits made from it are not what anybody asks for now. */
@@ -160,6 +169,22 @@ static void adapt(struct kit *kit, int template_nr, int host_net, uint32_t hiera
 	}
 }
 
+/* Only the maker can give a network to jobs of unprivileged callers (kit.c). */
+static int wait_for_network(struct jl__failure *failure)
+{
+	while (sv.kits_ready && sv.kits[sv.kits_ready - 1].netns < 0)
+		kit_discard(&sv.kits[--sv.kits_ready]);
+	if (sv.kits_ready || sv.maker < 0)
+		return 0;
+	if (ask(failure) < 0)
+		return failure->code;
+	settle();
+	if (sv.kits_ready || sv.maker < 0)
+		return 0;
+	*failure = sv.shared->maker.failure;
+	return failure->code;
+}
+
 int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies,
 	     struct jl__failure *failure)
 {
@@ -170,6 +195,8 @@ int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchie
 	sv.shape_hierarchies = hierarchies;
 	if (!sv.kits_ready)
 		settle();
+	if (!sv.privileged && !host_net && wait_for_network(failure) < 0)
+		return failure->code;
 	if (sv.kits_ready) {
 		*kit = sv.kits[--sv.kits_ready];
 		adapt(kit, template_nr, host_net, hierarchies);
