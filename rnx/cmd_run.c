@@ -11,12 +11,43 @@
 
 #include "output.h"
 
+/* Warnings are for people: whoever reads stderr through a pipe wants the job's alone. */
 static void log_line(void *data, int level, const char *module, const char *text)
 {
 	(void)data;
 	(void)module;
-	if (level <= JL_LOG_WARNING)
+	if (level < JL_LOG_WARNING || (level == JL_LOG_WARNING && isatty(STDERR_FILENO)))
 		say("%s", text);
+}
+
+/* Length of the NAME=VALUE a command begins with as in a shell, or 0. */
+static size_t variable_len(const char *command)
+{
+	size_t name = strspn(command, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz_0123456789");
+
+	return name > 0 && command[name] == '=' ? strcspn(command, " ") : 0;
+}
+
+/* One more line for what people used to other tools mean by a command not found. */
+static void explain_not_found(const char *command)
+{
+	size_t len = variable_len(command);
+	char buf[SHOWN_MAX], variable[64];
+
+	if (len > 0) {
+		(void)snprintf(variable, sizeof(variable), "%.*s",
+			       (int)(len < 63 ? len : 63), command);
+		say("to set a variable use -e %s", shown(buf, variable));
+	} else if (strchr(command, ' ')) {
+		say("give the command and its arguments as separate words, or use sh -c");
+	} else if (strchr(command, ':')) {
+		say("there are no images: '%s' was looked for as a program of this machine",
+		    shown(buf, command));
+	} else if (strchr(command, '/')) {
+		say("jobs see /usr of this machine and none of your folders; bring files "
+		    "in through standard input");
+	}
 }
 
 /* Says why the job did not start; returns the exit code shells use for it. */
@@ -24,7 +55,6 @@ static int start_failed(int code, jl_error *err, const char *command)
 {
 	/* A missing working directory has the same code, but is no missing command. */
 	bool is_command = strcmp(jl_error_module(err), "command") == 0;
-	char buf[SHOWN_MAX];
 
 	say("%s", jl_error_message(err));
 	jl_error_free(err);
@@ -34,9 +64,7 @@ static int start_failed(int code, jl_error *err, const char *command)
 		return EXIT_NOT_EXECUTABLE;
 	if (code != -ENOENT)
 		return EXIT_FAILED;
-	if (strchr(command, ':'))
-		say("there are no images: '%s' was looked for as a program of this machine",
-		    shown(buf, command));
+	explain_not_found(command);
 	return EXIT_NOT_FOUND;
 }
 
@@ -132,10 +160,6 @@ static int run_job(const struct options *opts, jl_ctx *ctx, jl_job_spec *spec,
 		(void)close(signals);
 		return start_failed(r, err, command);
 	}
-	/* For people only: whoever reads stderr through a pipe wants the job's alone. */
-	if (!opts->quiet && isatty(STDERR_FILENO))
-		(void)fprintf(stderr, "joblet: job %.8s started\n", jl_job_get_id(job));
-
 	r = follow(ctx, job, signals, &err);
 	if (r == 0)
 		r = jl_job_get_result(job, &result, &err);

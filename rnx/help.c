@@ -40,7 +40,7 @@ static const char run_tail[] =
 	"Examples:\n"
 	"  rnx run ps aux\n"
 	"  rnx run --max-memory=64 --timeout=30s python3 -c 'print(6 * 7)'\n"
-	"  tar c src | rnx --max-cpu 150 --cpu-cores 0-1 run sh -c 'tar x && make -C src'\n";
+	"  tar c src | rnx run sh -c 'tar x && make -C src >&2 && cat src/prog' > prog\n";
 
 static const char doctor_text[] =
 	"Usage: rnx doctor\n"

@@ -38,7 +38,8 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static int unknown_command(const char *name)
+/* hint: what stands behind the list, or "". */
+static int unknown_command(const char *name, const char *hint)
 {
 	static const char *const names[] = { "run",  "job",	"doctor",
 					     "help", "version", NULL };
@@ -47,20 +48,34 @@ static int unknown_command(const char *name)
 
 	if (meant)
 		say("unknown command '%s', did you mean %s? There are " COMMAND_LIST,
-		    shown(buf, name), meant);
+		    shown(buf, name), strcmp(meant, "job") == 0 ? "job run" : meant);
 	else
-		say("unknown command '%s': this version has " COMMAND_LIST,
-		    shown(buf, name));
+		say("unknown command '%s': this version has " COMMAND_LIST "%s",
+		    shown(buf, name), hint);
 	return EXIT_USAGE;
+}
+
+/* The verb is none: most likely it is the command to run. */
+static int unknown_verb(const char *verb)
+{
+	char buf[SHOWN_MAX], hint[SHOWN_MAX + 64] = "";
+
+	if (*verb)
+		(void)snprintf(hint, sizeof(hint), "; to run it as a job: rnx run %s",
+			       shown(buf, verb));
+	return unknown_command(verb, hint);
 }
 
 int cmd_help(const struct options *opts, char **words)
 {
 	(void)opts;
-	if (*words && strcmp(*words, "job") == 0)
+	if (*words && strcmp(*words, "job") == 0) {
 		words++;
+		if (!*words)
+			return print_help("run");
+	}
 	if (*words && !find_command(*words))
-		return unknown_command(*words);
+		return unknown_command(*words, "");
 	return print_help(*words);
 }
 
@@ -129,11 +144,13 @@ static int with_command(struct options *opts, int argc, char **argv, int index)
 		}
 		verb = argv[index++];
 		command = strcmp(verb, "run") == 0 ? find_command(verb) : NULL;
+		if (!command)
+			return unknown_command(verb, "");
 	} else {
 		command = find_command(verb);
+		if (!command)
+			return unknown_verb(verb);
 	}
-	if (!command)
-		return unknown_command(verb);
 
 	r = parse(opts, argc, argv, &index);
 	if (r != EXIT_OK)

@@ -21,11 +21,11 @@ const struct flag_info flag_table[FLAG_COUNT] = {
 			   "CPU time in percent of one core; 0 = no limit",
 			   "a whole number of percent from 0 to 10000 (0 = no limit)" },
 	[FLAG_MAX_MEMORY] = { "max-memory", 0, SCOPE_RUN, "SIZE",
-			      "memory in MiB, or as 512K, 64M, 2G; 0 = no limit",
-			      "a whole number of MiB, or a number with K, M or G" },
+			      "memory in MiB, or as 64M or 2G; 0 = no limit",
+			      "a whole number of MiB, or a number with K, M, G or T" },
 	[FLAG_MAX_IOBPS] = { "max-iobps", 0, SCOPE_RUN, "RATE",
 			     "disk bytes per second, each way; 5M for MiB; 0 = no limit",
-			     "a whole number of bytes per second, or a number with K, M or G" },
+			     "a whole number of bytes per second, or a number with K, M, G or T" },
 	[FLAG_MAX_PIDS] = { "max-pids", 0, SCOPE_RUN, "N",
 			    "processes and threads; default 4096; 0 = no limit",
 			    "a whole number from 0 to 4194304 (0 = no limit)" },
@@ -62,8 +62,7 @@ const struct flag_info flag_table[FLAG_COUNT] = {
 		      "true or false" },
 	[FLAG_EXPLAIN] = { "explain", 0, SCOPE_RUN, NULL,
 			   "show what would be done, start nothing", "true or false" },
-	[FLAG_QUIET] = { "quiet", 'q', SCOPE_RUN, NULL, "no header and no warnings",
-			 "true or false" },
+	[FLAG_QUIET] = { "quiet", 'q', SCOPE_RUN, NULL, "no warnings", "true or false" },
 };
 
 /* Flags of other versions: people who use them should not have to guess. */
@@ -91,6 +90,23 @@ static int bad_value(char error[OPTIONS_ERROR_MAX], enum flag flag, const char *
 
 	return fail(error, "--%s=%s: must be %s", flag_table[flag].name,
 		    shown(buf, value), flag_table[flag].rule);
+}
+
+/* What is wrong with a number, where that can be told better than by the rule. */
+static int bad_number(char error[OPTIONS_ERROR_MAX], enum flag flag, const char *value,
+		      int code)
+{
+	size_t len = value ? strlen(value) : 0;
+	char buf[SHOWN_MAX];
+
+	if (code == -ERANGE && (flag == FLAG_MAX_MEMORY || flag == FLAG_MAX_IOBPS))
+		return fail(error, "--%s=%s: is too large", flag_table[flag].name,
+			    shown(buf, value));
+	if (flag == FLAG_TIMEOUT && len > 0 && len < 20 &&
+	    strspn(value, "0123456789") == len)
+		return fail(error, "--timeout=%s: the unit is missing, for instance %ss",
+			    value, value);
+	return bad_value(error, flag, value);
 }
 
 static int add_env(struct options *opts, enum flag flag, const char *value,
@@ -190,8 +206,7 @@ static int set_flag(struct options *opts, enum flag flag, const char *value,
 	case FLAG_SECRET_ENV:
 		return add_env(opts, flag, value, error);
 	case FLAG_CPU_CORES:
-		/* An empty list is all cores, as the original has it. */
-		opts->cpu_cores = value;
+		r = set_text(&opts->cpu_cores, value);
 		break;
 	case FLAG_WORK_DIR:
 		r = set_text(&opts->work_dir, value);
@@ -225,39 +240,80 @@ static int set_flag(struct options *opts, enum flag flag, const char *value,
 	case FLAG_COUNT:
 		break;
 	}
-	return r < 0 ? bad_value(error, flag, value) : 0;
+	return r < 0 ? bad_number(error, flag, value, r) : 0;
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* The flag that was probably meant: one name is part of the other, or nearly the same. */
+static const char *similar_flag(const char *name)
+{
+	const char *names[FLAG_COUNT + 1] = { NULL };
+	size_t len = strlen(name);
+	char singular[64];
+
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		names[i] = flag_table[i].name;
+	if (len >= 3) {
+		(void)snprintf(singular, sizeof(singular), "%.*s",
+			       (int)(len - (name[len - 1] == 's')), name);
+		for (size_t i = 0; i < FLAG_COUNT; i++) {
+			if (starts_with(names[i], "max-") &&
+			    starts_with(names[i] + 4, singular))
+				return names[i];
+		}
+		for (size_t i = 0; i < FLAG_COUNT; i++) {
+			if (starts_with(names[i], singular) ||
+			    (strlen(names[i]) >= 3 && starts_with(name, names[i])))
+				return names[i];
+		}
+		for (size_t i = 0; i < FLAG_COUNT; i++) {
+			if (strstr(names[i], singular) ||
+			    (strlen(names[i]) >= 3 && strstr(name, names[i])))
+				return names[i];
+		}
+	}
+	return closest(name, names);
+}
+
+static int not_yet(char error[OPTIONS_ERROR_MAX], const char *name)
+{
+	return fail(error, "--%s: this version does not have it yet", name);
 }
 
 static int unknown_flag(char error[OPTIONS_ERROR_MAX], const char *word)
 {
-	const char *names[FLAG_COUNT + 1];
-	char buf[SHOWN_MAX], name[64];
-	const char *meant = NULL;
-	size_t len = 0;
+	size_t dashes = word[1] == '-' ? 2 : 1;
+	const char *text = word + dashes, *meant = NULL;
+	size_t len = strcspn(text, "=");
+	char buf[SHOWN_MAX], name[61];
 
-	if (word[0] == '-' && word[1] == '-') {
-		len = strcspn(word + 2, "=");
-		(void)snprintf(name, sizeof(name), "%.*s", (int)(len < 63 ? len : 63),
-			       word + 2);
+	/* What stands behind '=' may be a secret. */
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(len < 60 ? len : 60), text);
+	if (dashes == 2) {
 		for (size_t i = 0; not_here[i]; i++) {
 			if (strcmp(name, not_here[i]) == 0)
-				return fail(error,
-					    "--%s: this version does not have it yet",
-					    name);
+				return not_yet(error, name);
 		}
-		for (size_t i = 0; i < FLAG_COUNT; i++)
-			names[i] = flag_table[i].name;
-		names[FLAG_COUNT] = NULL;
-		meant = closest(name, names);
-		/* What stands behind '=' may be a secret. */
-		(void)snprintf(name, sizeof(name), "--%.*s", (int)(len < 60 ? len : 60),
-			       word + 2);
-		word = name;
 	}
+	/* With one dash, of a letter nothing can be guessed. */
+	if (dashes == 2 || len > 1)
+		meant = similar_flag(name);
 	if (meant)
-		return fail(error, "unknown flag: %s, did you mean --%s?",
-			    shown(buf, word), meant);
-	return fail(error, "unknown flag: %s, see rnx help run", shown(buf, word));
+		return fail(error, "unknown flag: %.*s%s, did you mean --%s?",
+			    (int)dashes, word, shown(buf, name), meant);
+	return fail(error, "unknown flag: %.*s%s, see rnx help run", (int)dashes, word,
+		    shown(buf, name));
+}
+
+/* Whether -v is followed by, or holds, SOURCE:TARGET: other tools take volumes so. */
+static bool means_volume(const char *word, const char *next)
+{
+	return word[1] == 'v' &&
+	       (strchr(word, ':') || (!word[2] && next && strchr(next, ':')));
 }
 
 /*
@@ -307,12 +363,15 @@ int options_parse(struct options *opts, int argc, char **argv, int *index,
 		(*index)++;
 		if (strcmp(word, "--") == 0)
 			return 0;
+		if (means_volume(word, *index < argc ? argv[*index] : NULL))
+			return not_yet(error, "volume");
 		flag = find_flag(word, &value);
 		if (flag == FLAG_COUNT)
 			return unknown_flag(error, word);
 		if (flag_table[flag].value && !value) {
 			if (*index >= argc)
-				return fail(error, "--%s: needs a value, must be %s",
+				return fail(error,
+					    "--%s: a value is missing; it must be %s",
 					    flag_table[flag].name, flag_table[flag].rule);
 			value = argv[(*index)++];
 		}

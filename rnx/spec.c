@@ -172,7 +172,7 @@ static int add_words(char **words, jl_job_spec *spec)
 		int r = jl_job_spec_add_arg(spec, *words, &err);
 
 		if (r < 0) {
-			say("command: %s", jl_error_message(err));
+			say("%s", jl_error_message(err));
 			jl_error_free(err);
 			return r == -ENOMEM ? EXIT_FAILED : EXIT_USAGE;
 		}

@@ -13,20 +13,21 @@ BAD_VALUES = [
     ("--max-cpu", "", "0 to 10000"),
     ("--max-cpu", "10001", "0 to 10000"),
     ("--max-cpu", "99999999999999999999", "0 to 10000"),
-    ("--max-memory", "64X", "K, M or G"),
-    ("--max-memory", "", "K, M or G"),
+    ("--max-memory", "64X", "K, M, G or T"),
+    ("--max-memory", "", "K, M, G or T"),
     ("--max-memory", "1K", ""),
-    ("--max-memory", "99999999T", ""),
+    ("--max-memory", "99999999T", "is too large"),
     ("--max-iobps", "fast", "bytes per second"),
     ("--max-iobps", "5", ""),
     ("--max-pids", "many", "4194304"),
     ("--max-pids", "4194305", "4194304"),
+    ("--cpu-cores", "", "0-1,4-5"),
     ("--cpu-cores", "0-", ""),
     ("--cpu-cores", "3-1", ""),
     ("--cpu-cores", "a", ""),
     ("--cpu-cores", "99999", ""),
     ("--cpu-cores", "0," * 2000 + "x", ""),
-    ("--timeout", "30", "30m"),
+    ("--timeout", "30", "the unit is missing, for instance 30s"),
     ("--timeout", "soon", "30m"),
     ("--timeout", "400d", "366 days"),
     ("--timeout", "", "366 days"),
@@ -113,7 +114,7 @@ def a_secret_is_not_shown_in_errors():
 @test
 def a_flag_without_a_value_is_told():
     text = one_line(rnx("run", "--max-cpu"))
-    assert "--max-cpu: needs a value" in text, text
+    assert "--max-cpu: a value is missing; it must be" in text, text
 
 
 @test
@@ -122,6 +123,13 @@ def unknown_flags_are_named():
         rnx("run", "--max-cpus=1", "true"))
     assert "unknown flag: -x" in one_line(rnx("run", "-x", "true"))
     assert "--upload: this version" in one_line(rnx("run", "--upload=x", "true"))
+    assert "did you mean --max-memory?" in one_line(rnx("run", "-max-memory=64", "true"))
+
+
+@test
+def a_volume_is_not_taken_for_the_version():
+    for args in (("-v", "/tmp:/data", "ls"), ("-v/tmp:/data", "ls")):
+        assert "--volume: this version does not have it yet" in one_line(rnx("run", *args))
 
 
 @test
@@ -132,7 +140,7 @@ def a_missing_command_is_told():
 
 @test
 def an_empty_command_is_told():
-    assert "command" in one_line(rnx("run", ""))
+    assert one_line(rnx("run", "")).startswith("rnx: the command is empty; ")
 
 
 @test
@@ -141,7 +149,11 @@ def unknown_commands_are_told_what_there_is():
     assert "'rnu', did you mean run?" in text, text
     text = one_line(rnx("status", "1"))
     assert "run, job run, doctor, help and version" in text, text
-    one_line(rnx("job", "list"))
+    text = one_line(rnx("ps", "aux"))
+    assert text.endswith("; to run it as a job: rnx run ps\n"), text
+    text = one_line(rnx("jobs"))
+    assert "did you mean job run?" in text, text
+    assert "as a job" not in one_line(rnx("job", "list"))
     one_line(rnx("help", "nonsense"))
     one_line(rnx("\n"))
 
@@ -161,7 +173,8 @@ def help_is_on_stdout():
         (("run", "--help"), "--max-memory=SIZE"), (("run", "-h"), "--max-memory=SIZE"),
         (("--help", "run"), "--max-memory=SIZE"), (("help", "run"), "--max-memory=SIZE"),
         (("help", "job", "run"), "--max-memory=SIZE"), (("job", "--help"), "--max-memory=SIZE"),
-        (("job", "run", "-h"), "--max-memory=SIZE"), (("doctor", "-h"), "Usage: rnx doctor"),
+        (("job", "run", "-h"), "--max-memory=SIZE"), (("help", "job"), "--max-memory=SIZE"),
+        (("doctor", "-h"), "Usage: rnx doctor"),
     ):
         result = rnx(*args)
         same(result.returncode, 0, f"{args}")
