@@ -258,7 +258,9 @@ static int check_core_scheduling(jl_probe *probe)
 		"with another program and try to read from its caches. Use a "
 		"kernel with CONFIG_SCHED_CORE, switch SMT off, or give each job "
 		"whole cores with --cpu-cores.",
-		"%s", jl__errno_text((int)r));
+		"%s",
+		r == -EINVAL ? "not offered by this kernel or processor"
+			     : jl__errno_text((int)r));
 }
 
 static int check_supervisor(jl_probe *probe)
