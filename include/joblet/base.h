@@ -15,7 +15,7 @@
  *  - Other `ret_` parameters are written on success only.
  *  - What is passed in is copied. A `const char *` given out is borrowed and lives as long
  *    as the handle it came from. A `char **ret_x` is released with jl_free().
- *  - A handle is used by one thread at a time. `_ref`, `_unref` and jl_job_kill() may be
+ *  - A handle is used by one thread at a time, and using a job or a group uses its context. `_ref`, `_unref` and jl_job_kill() may be
  *    called from any thread. Different contexts are independent.
  *  - The library never prints, exits, aborts on input, installs signal handlers, changes
  *    the working directory, umask, environment or locale, or takes part in SIGCHLD.

@@ -84,6 +84,7 @@ JL_API void jl_ctx_set_log(jl_ctx *ctx, jl_log_fn fn, void *data);
  *              is used below every hierarchy. It must exist. NULL means the caller's own.
  * @param[out] ret_err  Reason of a failure; may be NULL.
  * @return 0, -EINVAL for a relative path or one with "..", -EBUSY after the first job,
+ *         probe or group of the context,
  *         -ENOMEM.
  * @since 0.1
  */

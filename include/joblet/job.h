@@ -20,7 +20,7 @@
  * in a private root made of the host's tool folders, read-only. It cannot see or touch
  * anything else of the host.
  *
- * A handle is used by one thread at a time. `_ref`, `_unref` and jl_job_kill() may be
+ * A handle is used by one thread at a time, and using a job uses its context. `_ref`, `_unref` and jl_job_kill() may be
  * called from any thread. Different contexts are independent.
  */
 

@@ -10,9 +10,27 @@
 
 void jl__buf_done(struct jl__buf *buf)
 {
+	if (buf->data && buf->secret)
+		explicit_bzero(buf->data, buf->size);
 	jl__free(buf->data);
 	buf->data = NULL;
 	buf->len = buf->size = 0;
+}
+
+/* realloc would leave a copy behind. */
+static char *resize(struct jl__buf *buf, size_t size)
+{
+	char *data;
+
+	if (!buf->secret)
+		return jl__resize(buf->data, size);
+	data = jl__alloc(size);
+	if (!data || !buf->data)
+		return data;
+	memcpy(data, buf->data, buf->len);
+	explicit_bzero(buf->data, buf->size);
+	jl__free(buf->data);
+	return data;
 }
 
 static int reserve(struct jl__buf *buf, size_t more)
@@ -29,7 +47,7 @@ static int reserve(struct jl__buf *buf, size_t more)
 		return 0;
 	while (size < need)
 		size *= 2;
-	data = jl__resize(buf->data, size);
+	data = resize(buf, size);
 	if (!data)
 		return buf->failed = -ENOMEM;
 	buf->data = data;

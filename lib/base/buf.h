@@ -14,10 +14,18 @@ struct jl__buf {
 	size_t len;
 	size_t size;
 	size_t max;
-	int failed; /* 0, -ENOMEM or -E2BIG */
+	int failed;  /* 0, -ENOMEM or -E2BIG */
+	bool secret; /* wiped whenever memory is given back */
 };
 
-#define JL__BUF_INIT(max_) { .max = (max_) }
+#define JL__BUF_SECRET(max_)                  \
+	{                                     \
+		.max = (max_), .secret = true \
+	}
+#define JL__BUF_INIT(max_)    \
+	{                     \
+		.max = (max_) \
+	}
 
 void jl__buf_done(struct jl__buf *buf);
 /* Each returns 0 or the remembered failure. */

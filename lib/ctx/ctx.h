@@ -55,6 +55,8 @@ void jl__log(const jl_ctx *ctx, int level, const char *module, const char *forma
 bool jl__ctx_privileged(void);
 /* State and run-time folder of this caller, made if needed, mode 0700. Owned strings. */
 int jl__ctx_state_dir(const jl_ctx *ctx, char **ret_path, jl_error **err);
+/* Where the state folder is or would be. */
+int jl__ctx_state_path(const jl_ctx *ctx, char **ret_path, jl_error **err);
 int jl__ctx_runtime_dir(const jl_ctx *ctx, char **ret_path, jl_error **err);
 /* The cgroup tree of the context, opened on first use. Borrowed. */
 int jl__ctx_cgroups(jl_ctx *ctx, const struct jl__cg_tree **ret, jl_error **err);

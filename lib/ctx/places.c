@@ -82,7 +82,6 @@ static int choose(const jl_ctx *ctx, const char *root_path, const char *variable
 {
 	const char *base = NULL, *home;
 	_cleanup_free_ char *path = NULL;
-	int r;
 
 	if (jl__sys_geteuid() == 0) {
 		path = jl__strdup(root_path);
@@ -102,32 +101,49 @@ static int choose(const jl_ctx *ctx, const char *root_path, const char *variable
 	}
 	if (!path)
 		return jl__oom(err);
-	r = make_folder(path, err);
-	if (r < 0)
-		return r;
 	*ret_path = jl__steal(path);
 	return 0;
+}
+
+int jl__ctx_state_path(const jl_ctx *ctx, char **ret_path, jl_error **err)
+{
+	if (!ctx->state_dir)
+		return choose(ctx, "/var/lib/joblet", "XDG_STATE_HOME", ".local/state",
+			      ret_path, err);
+	*ret_path = jl__strdup(ctx->state_dir);
+	return *ret_path ? 0 : jl__oom(err);
+}
+
+/* Makes the folder whose path was found; frees the path when it cannot. */
+static int made(int r, char **path, jl_error **err)
+{
+	if (r == 0)
+		r = make_folder(*path, err);
+	if (r < 0) {
+		jl__free(*path);
+		*path = NULL;
+	}
+	return r;
 }
 
 int jl__ctx_state_dir(const jl_ctx *ctx, char **ret_path, jl_error **err)
 {
-	_cleanup_free_ char *path = NULL;
-	int r;
+	char *path = NULL;
+	int r = jl__ctx_state_path(ctx, &path, err);
 
-	if (!ctx->state_dir)
-		return choose(ctx, "/var/lib/joblet", "XDG_STATE_HOME", ".local/state",
-			      ret_path, err);
-	path = jl__strdup(ctx->state_dir);
-	if (!path)
-		return jl__oom(err);
-	r = make_folder(path, err);
-	if (r < 0)
-		return r;
-	*ret_path = jl__steal(path);
-	return 0;
+	r = made(r, &path, err);
+	if (r == 0)
+		*ret_path = path;
+	return r;
 }
 
 int jl__ctx_runtime_dir(const jl_ctx *ctx, char **ret_path, jl_error **err)
 {
-	return choose(ctx, "/run/joblet", "XDG_RUNTIME_DIR", ".cache", ret_path, err);
+	char *path = NULL;
+	int r = choose(ctx, "/run/joblet", "XDG_RUNTIME_DIR", ".cache", &path, err);
+
+	r = made(r, &path, err);
+	if (r == 0)
+		*ret_path = path;
+	return r;
 }

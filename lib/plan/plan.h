@@ -164,6 +164,7 @@ enum jl__step {
 	JL__STEP_SECCOMP,
 	JL__STEP_COMMAND,
 	JL__STEP_INIT,
+	JL__STEP_DIED, /* before its command, of nothing it could report */
 };
 
 /* Written into the status pipe by whoever fails on the way to the command. */

@@ -254,7 +254,8 @@ static const char *const step_texts[] = {
 	[JL__STEP_WORK] = "cannot make the job's /work on disk",
 	[JL__STEP_CLONE] = "cannot clone the job into its namespaces",
 	[JL__STEP_JOIN] = "the job cannot enter its cgroup",
-	[JL__STEP_SESSION] = "cannot give the job a session of its own",
+	[JL__STEP_SESSION] =
+		"cannot give the job a session and keyring of its own (see kernel.keys.maxkeys)",
 	[JL__STEP_ROOT] = "cannot attach the job's root",
 	[JL__STEP_PIVOT] = "cannot change to the job's root",
 	[JL__STEP_HOSTNAME] = "cannot set the host name of the job",
@@ -266,16 +267,17 @@ static const char *const step_texts[] = {
 	[JL__STEP_VERIFY_CGROUP] = "the job is not in its cgroup; it was not started",
 	[JL__STEP_VERIFY_CAPS] = "the job still has privileges; it was not started",
 	[JL__STEP_SECCOMP] = "cannot install the system call filter",
+	[JL__STEP_DIED] =
+		"the job was killed before its command ran; is its memory limit too small?",
 	[JL__STEP_INIT] = "the job's init cannot start the command",
 };
 
 int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *f,
-		  const jl_job_spec *spec, jl_error **err)
+		  jl_error **err)
 {
 	const struct jl__tree *tree = jl__plan_items(plan, plan->tree);
 	const struct jl__op *ops = jl__plan_items(plan, plan->ops);
 
-	(void)spec;
 	switch (f->step) {
 	case JL__STEP_TREE:
 		if (f->op < tree->count)

@@ -93,18 +93,10 @@ static jl_job *job_new(jl_ctx *ctx, struct jl__link *link, bool keep)
 	return job;
 }
 
-static void plan_done(struct jl__buf *plan)
-{
-	/* It may hold secrets of the environment. */
-	if (plan->data)
-		explicit_bzero(plan->data, plan->len);
-	jl__buf_done(plan);
-}
-
 static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 		 jl_error **err)
 {
-	_cleanup_(plan_done) struct jl__buf plan = JL__BUF_INIT(JL__PLAN_MAX);
+	_cleanup_(jl__buf_done) struct jl__buf plan = JL__BUF_SECRET(JL__PLAN_MAX);
 	int r;
 
 	r = jl__plan_compile(link, spec, job->id, &plan, err);
@@ -120,10 +112,12 @@ static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 		return jl__fail_errno(err, r, "cannot send the job to the supervisor");
 	while (job->state == JL__JOB_STARTING)
 		(void)jl__link_receive(link, -1);
-	if (job->state == JL__JOB_FAILED)
-		return jl__plan_fail((const struct jl__plan *)plan.data, &job->failure,
-				     spec, err);
-	return 0;
+	if (job->state != JL__JOB_FAILED)
+		return 0;
+	/* Look again at the host's files before the next start. */
+	if (job->failure.code == -ESTALE)
+		link->view_usec = 0;
+	return jl__plan_fail((const struct jl__plan *)plan.data, &job->failure, err);
 }
 
 int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
@@ -157,7 +151,7 @@ int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
 int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spec, char **ret_text,
 			jl_error **ret_err)
 {
-	_cleanup_(plan_done) struct jl__buf plan = JL__BUF_INIT(JL__PLAN_MAX);
+	_cleanup_(jl__buf_done) struct jl__buf plan = JL__BUF_SECRET(JL__PLAN_MAX);
 	struct jl__buf text = JL__BUF_INIT(4U << 20);
 	struct jl__link *link;
 	int r;

@@ -281,6 +281,8 @@ static void lost(struct jl__link *link)
 	uint32_t count = 0;
 
 	lock(link->ctx);
+	/* A child of the caller may hold it open, which would keep it in the set. */
+	(void)epoll_ctl(link->ctx->epoll_fd, EPOLL_CTL_DEL, link->fd, NULL);
 	link->fd = jl__close(link->fd);
 	unlock(link->ctx);
 	supervisor_gone(link);
@@ -294,6 +296,7 @@ static void lost(struct jl__link *link)
 		reply.end_usec =
 			(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 		reply.start_usec = job->result.start_usec;
+		reply.wall_usec = 0;
 		if (reply.start_usec && reply.end_usec > reply.start_usec)
 			reply.wall_usec = reply.end_usec - reply.start_usec;
 		reply.code = SIGKILL;

@@ -56,12 +56,12 @@ static int put_commands(struct jl__buf *buf, const jl_job_spec *spec,
 			struct jl__plan *plan)
 {
 	const char *command = spec->args[0], *path = path_of(spec);
-	uint32_t list[64], count = 0;
+	uint32_t list[256], count = 0;
 
 	if (strchr(command, '/')) {
 		list[count++] = put_string(buf, command);
 	} else {
-		while (count < 64) {
+		for (;;) {
 			size_t len = strcspn(path, ":");
 
 			list[count++] = (uint32_t)buf->len;

@@ -24,7 +24,7 @@ int jl__plan_print(const struct jl__plan *plan, const jl_job_spec *spec,
 
 /* One sentence for a step that failed. Returns its code. */
 int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *failure,
-		  const jl_job_spec *spec, jl_error **err);
+		  jl_error **err);
 
 static inline const char *jl__plan_text(const struct jl__plan *plan, uint32_t offset)
 {

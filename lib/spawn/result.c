@@ -130,6 +130,10 @@ static int open_group(jl_job *job, jl_cgroup **ret, jl_error **err)
 
 	if (job->state != JL__JOB_RUNNING)
 		return jl__fail(err, -ESRCH, "job %s has ended", job->id);
+	if (!job->link->nest.offers)
+		return jl__fail(err, -EOPNOTSUPP,
+				"job %s has no cgroup: the caller cannot make any here",
+				job->id);
 	path = jl__format("%s/job-%u", job->link->nest.name, job->group);
 	if (!path)
 		return jl__oom(err);

@@ -172,6 +172,7 @@ static int set_env(jl_job_spec *spec, const char *name, const char *value, bool 
 		   jl_error **err)
 {
 	struct jl__env fresh = { .secret = secret };
+	size_t replaced = 0;
 	uint32_t at = 0;
 	int r;
 
@@ -179,12 +180,15 @@ static int set_env(jl_job_spec *spec, const char *name, const char *value, bool 
 	r = env_check(name, value, err);
 	if (r < 0)
 		return r;
-	if (spec->env_bytes + strlen(name) + strlen(value) + 2 > ARGS_MAX_BYTES)
+	while (at < spec->env_count && strcmp(spec->env[at].name, name) != 0)
+		at++;
+	if (at < spec->env_count)
+		replaced = strlen(name) + strlen(spec->env[at].value) + 2;
+	if (spec->env_bytes - replaced + strlen(name) + strlen(value) + 2 >
+	    ARGS_MAX_BYTES)
 		return jl__fail(err, -E2BIG,
 				"the environment has more than %u bytes altogether",
 				ARGS_MAX_BYTES);
-	while (at < spec->env_count && strcmp(spec->env[at].name, name) != 0)
-		at++;
 	if (at == spec->env_count &&
 	    make_room((void **)&spec->env, spec->env_count, sizeof(*spec->env)) < 0)
 		return jl__oom(err);
@@ -333,6 +337,7 @@ static const char *stream_refusal(int fd)
 {
 	struct stat st;
 	int flags = fcntl(fd, F_GETFL), domain = 0, type = 0;
+	struct sockaddr_storage peer;
 	socklen_t len = sizeof(int);
 
 	if (flags >= 0 && flags & O_PATH)
@@ -350,6 +355,12 @@ static const char *stream_refusal(int fd)
 	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
 	if (type != SOCK_STREAM)
 		return "is a socket that is not a byte stream";
+	/* A socket stays in the network it was made in, and can be connected anew. */
+	if (domain != AF_UNIX)
+		return "is a network socket, with which the job would be in the caller's network";
+	len = sizeof(peer);
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
+		return "is a socket that is not connected";
 	return NULL;
 }
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -89,8 +90,9 @@ struct birth {
 	char *stack;	  /* of the second child */
 	char uid_map[32]; /* empty: no user namespace */
 	char gid_map[32];
-	int pidfd; /* of the supervisor */
-	int step;  /* what failed, and why */
+	bool own_memory; /* of the second child */
+	int pidfd;	 /* of the supervisor */
+	int step;	 /* what failed, and why */
 	long code;
 };
 
@@ -130,8 +132,14 @@ static int second_child(void *arg)
 	static char *argv[] = { (char *)"joblet-supervisor", NULL };
 	static char *envp[] = { NULL };
 	struct birth *birth = arg;
-	long r = birth->uid_map[0] ? map_caller(birth) : 0;
+	long r = 0;
 
+	/* A caller that changed its user id owns its files of /proc no longer; a copy
+	 * does. */
+	if (birth->own_memory)
+		(void)jl__sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	if (birth->uid_map[0])
+		r = map_caller(birth);
 	if (r < 0)
 		return fail_birth(birth, 4, r);
 	for (int i = 0; i < 3; i++)
@@ -150,7 +158,8 @@ static int first_child(void *arg)
 {
 	struct birth *birth = arg;
 	struct clone_args args = {
-		.flags = birth->flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+		.flags = birth->flags | (birth->own_memory ? 0 : CLONE_VM) | CLONE_VFORK |
+			 CLONE_PIDFD,
 		.pidfd = (uintptr_t)&birth->pidfd,
 		.exit_signal = SIGCHLD,
 		.stack = (uintptr_t)birth->stack,
@@ -202,7 +211,7 @@ static int give_birth(struct birth *birth)
  */
 static int group_key(const struct jl__cg_hierarchy *hierarchy, char key[32])
 {
-	char text[4096], *line, *next;
+	char text[32768], *line, *next;
 	_cleanup_close_ int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
 	static const struct {
 		uint32_t offer;
@@ -356,12 +365,13 @@ static const char *birth_step(int step)
 
 static int bring_up(struct jl__link *link, jl_error **err)
 {
-	struct birth birth = {
+	struct birth plan = {
 		.flags = CLONE_NEWPID | (link->privileged ? 0 : CLONE_NEWUSER),
 		.pidfd = -EBADF,
 	};
 	_cleanup_close_ int program = -EBADF, theirs = -EBADF;
-	int pair[2];
+	struct birth *birth;
+	int pair[2], r;
 
 	if (link->devnull < 0) {
 		_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -380,20 +390,29 @@ static int bring_up(struct jl__link *link, jl_error **err)
 	(void)jl__close(pair[1]);
 	if (theirs < 0)
 		return jl__fail_errno(err, -errno, "cannot duplicate a descriptor");
-	birth.program = program;
-	birth.socket = theirs;
-	birth.null = link->devnull;
+	plan.program = program;
+	plan.socket = theirs;
+	plan.null = link->devnull;
 	if (!link->privileged) {
-		(void)snprintf(birth.uid_map, sizeof(birth.uid_map), "0 %ld 1\n",
+		plan.own_memory = prctl(PR_GET_DUMPABLE) != 1;
+		(void)snprintf(plan.uid_map, sizeof(plan.uid_map), "0 %ld 1\n",
 			       jl__sys_geteuid());
-		(void)snprintf(birth.gid_map, sizeof(birth.gid_map), "0 %ld 1\n",
+		(void)snprintf(plan.gid_map, sizeof(plan.gid_map), "0 %ld 1\n",
 			       jl__sys_getegid());
 	}
-	if (give_birth(&birth)) {
-		(void)jl__close(birth.pidfd);
-		return jl__fail_errno(err, (int)birth.code, "%s", birth_step(birth.step));
+	birth = mmap(NULL, sizeof(*birth), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (birth == MAP_FAILED)
+		return jl__oom(err);
+	*birth = plan;
+	r = give_birth(birth);
+	plan = *birth;
+	(void)munmap(birth, sizeof(*birth));
+	if (r) {
+		(void)jl__close(plan.pidfd);
+		return jl__fail_errno(err, (int)plan.code, "%s", birth_step(plan.step));
 	}
-	link->pidfd = birth.pidfd;
+	link->pidfd = plan.pidfd;
 	return 0;
 }
 
@@ -424,6 +443,8 @@ int jl__link_start(struct jl__link *link, jl_error **err)
 	r = bring_up(link, err);
 	if (r == 0)
 		r = say_hello(link, tree, err);
+	if (r == 0 && epoll_ctl(link->ctx->epoll_fd, EPOLL_CTL_ADD, link->fd, &event) < 0)
+		r = jl__fail_errno(err, -errno, "cannot watch the supervisor");
 	/* The lock on the nest is the supervisor's alone from here on. */
 	jl__cg_nest_close(&link->nest);
 	if (r < 0) {
@@ -432,7 +453,6 @@ int jl__link_start(struct jl__link *link, jl_error **err)
 		(void)jl__cg_nest_remove(tree, link->nest.name);
 		return r;
 	}
-	(void)epoll_ctl(link->ctx->epoll_fd, EPOLL_CTL_ADD, link->fd, &event);
 	jl__log(link->ctx, JL_LOG_INFO, JL_MODULE, "started, cgroups in %s",
 		link->nest.name);
 	if (link->nest_why)

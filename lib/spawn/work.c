@@ -23,26 +23,41 @@
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* Only when it is there: looking must not create it. */
+/* Only when it is there, unless it is to be made: looking must not create it. */
 static int open_work_root(const struct jl__link *link, bool make, jl_error **err)
 {
 	_cleanup_free_ char *state = NULL, *path = NULL;
 	int fd, r;
 
-	if (!make && !link->ctx->state_dir && geteuid() != 0)
-		return -ENOENT;
-	r = make ? jl__ctx_state_dir(link->ctx, &state, err) : 0;
+	r = make ? jl__ctx_state_dir(link->ctx, &state, err)
+		 : jl__ctx_state_path(link->ctx, &state, err);
 	if (r < 0)
 		return r;
-	if (!make)
-		state = jl__strdup(link->ctx->state_dir ? link->ctx->state_dir
-							: "/var/lib/joblet");
-	path = state ? jl__format("%s/work", state) : NULL;
+	path = jl__format("%s/work", state);
 	if (!path)
 		return jl__oom(err);
 	if (make && mkdir(path, 0700) < 0 && errno != EEXIST)
 		return jl__fail_errno(err, -errno, "cannot make folder %s", path);
 	fd = open(path, FOLDER_FLAGS);
 	return fd < 0 ? jl__fail_errno(err, -errno, "cannot open folder %s", path) : fd;
+}
+
+/* Made and locked; whoever sweeps in between has removed it again. */
+static int make_locked(int root, const char *name)
+{
+	for (int i = 0; i < 100; i++) {
+		int fd;
+
+		if (mkdirat(root, name, 0700) < 0)
+			return -errno;
+		fd = openat(root, name, FOLDER_FLAGS);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+		    faccessat(root, name, F_OK, 0) == 0)
+			return fd;
+		(void)jl__close(fd);
+		(void)unlinkat(root, name, AT_REMOVEDIR);
+	}
+	return -EAGAIN;
 }
 
 int jl__link_work(struct jl__link *link, jl_error **err)
@@ -61,14 +76,9 @@ int jl__link_work(struct jl__link *link, jl_error **err)
 	if (r < 0)
 		return r;
 	(void)snprintf(request.name, sizeof(request.name), "%s", link->nest.name);
-	if (mkdirat(root, request.name, 0700) < 0)
-		return jl__fail_errno(err, -errno, "cannot make folder %s/work/%s", state,
-				      request.name);
-	fd = openat(root, request.name, FOLDER_FLAGS);
-	/* A sweeper that was faster has removed it; then the next line says so. */
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ||
-	    faccessat(root, request.name, F_OK, 0) < 0)
-		return jl__fail_errno(err, -errno, "cannot lock folder %s/work/%s", state,
+	fd = make_locked(root, request.name);
+	if (fd < 0)
+		return jl__fail_errno(err, fd, "cannot make folder %s/work/%s", state,
 				      request.name);
 	path = jl__format("%s/work/%s", state, request.name);
 	if (!path)

@@ -82,7 +82,7 @@ static int enter_session(struct child *c)
 	/* Keys of whoever started the supervisor stay outside. ENOSYS: no keys at all. */
 	r = jl__sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0);
 	if (r < 0 && r != -ENOSYS)
-		return fails(c, JL__STEP_SESSION, 1, r);
+		return fails(c, JL__STEP_SESSION, 1, r == -EDQUOT ? -EAGAIN : r);
 	if (sv.core_sched) {
 		r = jl__sys_prctl(PR_SCHED_CORE, 1 /* CREATE */, 0, 1 /* process */, 0);
 		if (r < 0)
@@ -198,7 +198,7 @@ static int in_group(const char *text, const char *key, const char *want)
 {
 	size_t key_len = text_len(key), want_len = text_len(want);
 
-	while (*text) {
+	while (key_len && *text) {
 		const char *line = text, *end = text;
 
 		while (*end && *end != '\n')
@@ -216,7 +216,7 @@ static int in_group(const char *text, const char *key, const char *want)
 
 static int verify_place(struct child *c)
 {
-	char text[4096], want[128], *p;
+	char text[65536], want[128], *p;
 	long r;
 
 	if (jl__sys_getpid() != 1)
@@ -382,15 +382,20 @@ static int install_filter(struct child *c)
 /* ---- the command ---- */
 
 /* Found by the job's own eyes; a magic link would lead out of its root. */
-static long look_for(const char *path)
+static long look_for(const struct child *c, const char *path)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
 				.resolve = RESOLVE_NO_MAGICLINKS };
-	long fd = jl__sys_openat2(AT_FDCWD, path, &how, sizeof(how));
+	long r = 0, fd = jl__sys_openat2(AT_FDCWD, path, &how, sizeof(how));
 
-	if (fd >= 0)
-		(void)jl__sys_close((int)fd);
-	return fd;
+	if (fd < 0)
+		return fd;
+	/* The init is given one path, so this has to be the right one. */
+	if (c->plan->flags & JL__PLAN_INIT)
+		r = jl__sys4_(__NR_faccessat2, fd, "", 1 /* X_OK */,
+			      AT_EMPTY_PATH | AT_EACCESS);
+	(void)jl__sys_close((int)fd);
+	return r < 0 ? r : fd;
 }
 
 static long run_command(struct child *c, const char *path)
@@ -422,7 +427,7 @@ static int exec_command(struct child *c)
 	(void)jl__sys_rt_sigprocmask(SIG_SETMASK, &none, NULL, sizeof(none));
 	for (uint32_t i = 0; i < c->plan->commands.count; i++) {
 		const char *path = plan_text(c->plan, commands[i]);
-		long r = look_for(path);
+		long r = look_for(c, path);
 
 		if (r >= 0)
 			r = run_command(c, path);

@@ -143,7 +143,7 @@ void client_writable(void)
 		struct waiting *entry = first;
 		long r = send_now(entry->bytes, entry->len, NULL, 0, entry->fd);
 
-		if (r == -EAGAIN)
+		if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 			return;
 		first = entry->next;
 		if (!first)
@@ -167,10 +167,11 @@ void client_send(const struct jl__reply *reply, const void *more, size_t len, in
 		return;
 	if (!first)
 		r = send_now(reply, sizeof(*reply), more, len, fd);
-	if (r == -EAGAIN)
-		enqueue(reply, more, len, fd);
-	else if (r < 0)
+	if (r == -EPIPE || r == -ECONNRESET)
 		client_gone();
+	else if (r < 0)
+		enqueue(reply, more, len,
+			fd); /* no room, or the kernel is short of memory */
 }
 
 /* Length of the message, or -errno; its descriptors are ours from here on. */

@@ -111,10 +111,12 @@ void job_status_readable(struct job *job)
 		return;
 	job_unwatch(&job->status);
 	sv.starting--;
-	if (got == 0)
+	/* Closed by exec, which comes right after the times are noted, or by its death.
+	 */
+	if (got == 0 && sv.shared->starts[job - sv.jobs].mono_usec)
 		job_started(job);
 	else if (got != (long)sizeof(job->failure))
-		failed(&job->failure, JL__STEP_RESOURCES, 1, got < 0 ? got : -EIO);
+		failed(&job->failure, JL__STEP_DIED, 0, got < 0 ? got : -EIO);
 }
 
 /* ---- ending ---- */
@@ -171,6 +173,18 @@ static size_t read_stats(const struct job *job, char *out, size_t size)
 
 static char stats[JL__REPLY_MAX - sizeof(struct jl__reply)];
 
+/* The buffer is for the next job; what this one used is told later. */
+static void keep_stats(struct job *job)
+{
+	if (job->stats)
+		return;
+	job->stats = pages_get(sizeof(stats));
+	if (job->stats)
+		__builtin_memcpy(job->stats, stats, job->stats_len);
+	else
+		job->stats_len = 0;
+}
+
 static void report_end(struct job *job)
 {
 	struct jl__reply reply = {
@@ -194,16 +208,39 @@ static void report_end(struct job *job)
 	client_send(&reply, job->stats ? job->stats : stats, job->stats_len, -1);
 }
 
+static void job_over(struct job *job)
+{
+	report_end(job);
+	if (job->stats)
+		pages_put(job->stats, sizeof(stats));
+	kit_discard(&job->kit);
+	job_free(job);
+}
+
+/* Its groups are gone; what it left on disk follows, and it does not hold up the others.
+ */
 static void job_finish(struct job *job)
 {
 	job_unwatch(&job->events);
-	if (job->flags & JL__PLAN_WORK_ON_DISK)
-		work_remove(&job->kit);
-	report_end(job);
-	if (job->stats)
-		pages_put(job->stats, job->stats_len);
-	kit_discard(&job->kit);
-	job_free(job);
+	job->pidfd = work_remove(&job->kit, 0);
+	if (job->pidfd < 0) {
+		job_over(job);
+		return;
+	}
+	keep_stats(job);
+	job_watch(job, WATCH_REMOVED, job->pidfd, EPOLLIN);
+}
+
+void job_removed(struct job *job)
+{
+	struct wait_info info = { 0 };
+
+	if (jl__sys_waitid(P_PIDFD, job->pidfd, &info, WEXITED | WNOHANG | __WALL, NULL) <
+		    0 ||
+	    info.pid == 0)
+		return;
+	job_unwatch(&job->pidfd);
+	job_over(job);
 }
 
 /*
@@ -222,11 +259,7 @@ static void wait_until_empty(struct job *job)
 		job_finish(job);
 		return;
 	}
-	job->stats = pages_get(job->stats_len ? job->stats_len : 1);
-	if (job->stats)
-		__builtin_memcpy(job->stats, stats, job->stats_len);
-	else
-		job->stats_len = 0;
+	keep_stats(job);
 	if (job->events >= 0)
 		job_watch(job, WATCH_EMPTY, job->events, EPOLLPRI);
 	else
@@ -300,14 +333,18 @@ void job_exited(struct job *job)
 
 /* ---- signals and time ---- */
 
+/* The name of the process comes first, and is its own to choose: only line starts count.
+ */
 static uint64_t parse_mask(const char *text, const char *key)
 {
 	size_t len = text_len(key);
 	uint64_t mask = 0;
 
-	for (; *text; text++)
-		if (bytes_equal(text, key, len))
-			break;
+	while (*text && !text_starts(text, key)) {
+		while (*text && *text != '\n')
+			text++;
+		text += *text == '\n';
+	}
 	if (!*text)
 		return ~(uint64_t)0;
 	for (text += len; *text && *text != '\n'; text++) {
@@ -349,13 +386,14 @@ static int is_in_sigwait(const struct job *job)
  */
 int job_signal(struct job *job, int signal)
 {
-	char path[48], text[4096 + 16];
+	static char text[65536]; /* a caller may be in thousands of groups */
+	char path[48];
 	uint64_t bit = (uint64_t)1 << (signal - 1);
 
 	if (signal != SIGKILL && !harmless(signal)) {
 		put_text(put_number(put_text(path, "/proc/"), (uint64_t)job->pid),
 			 "/status");
-		if (file_read(AT_FDCWD, path, text, 4096) > 0 &&
+		if (file_read(AT_FDCWD, path, text, sizeof(text)) > 0 &&
 		    !(parse_mask(text, "SigCgt:\t") & bit) &&
 		    !(parse_mask(text, "SigIgn:\t") & bit) &&
 		    !(parse_mask(text, "SigBlk:\t") & bit) && !is_in_sigwait(job)) {

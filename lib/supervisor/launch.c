@@ -235,6 +235,7 @@ static int start(struct job *job, struct launch *launch, struct jl__failure *fai
 	    apply_limits(job, plan, failure) < 0)
 		return failure->code;
 	if (plan->flags & JL__PLAN_WORK_ON_DISK) {
+		job->kit.has_work = 1;
 		launch->work = work_make(&job->kit, plan);
 		if (launch->work < 0)
 			return failed(failure, JL__STEP_WORK, 0, launch->work);
@@ -252,8 +253,7 @@ static void refuse(const struct jl__request *request, struct job *job)
 	};
 
 	fd_close(&job->status);
-	if (job->flags & JL__PLAN_WORK_ON_DISK)
-		work_remove(&job->kit);
+	(void)work_remove(&job->kit, 1);
 	kit_discard(&job->kit);
 	job->state = JOB_FREE;
 	client_send(&reply, NULL, 0, -1);

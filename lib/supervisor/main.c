@@ -40,6 +40,10 @@ static void handle(const struct epoll_event *event)
 		if (job->kit.oom >= 0)
 			job_oom(job);
 		break;
+	case WATCH_REMOVED:
+		if (job->state == JOB_ENDING)
+			job_removed(job);
+		break;
 	case WATCH_EMPTY:
 		if (job->events >= 0)
 			job_empty(job);

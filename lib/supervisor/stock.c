@@ -32,13 +32,15 @@ static void set_state(uint32_t state)
 static int maker_main(void *unused)
 {
 	struct maker *maker = &sv.shared->maker;
+	uint32_t now;
 
 	(void)unused;
 	kit_forget_holders();
 	for (;;) {
-		while (maker_state() != MAKER_ASKED)
-			(void)jl__sys_futex(&maker->state, FUTEX_WAIT, maker_state(),
-					    NULL, NULL, 0);
+		/* Asked once: between two looks it may become what we would sleep on. */
+		while ((now = maker_state()) != MAKER_ASKED)
+			(void)jl__sys_futex(&maker->state, FUTEX_WAIT, now, NULL, NULL,
+					    0);
 		maker->code = kit_complete(&maker->kit, maker->host_net,
 					   maker->hierarchies, &maker->failure);
 		set_state(MAKER_DONE);
@@ -172,8 +174,15 @@ static void adapt(struct kit *kit, int template_nr, int host_net, uint32_t hiera
 /* Only the maker can give a network to jobs of unprivileged callers (kit.c). */
 static int wait_for_network(struct jl__failure *failure)
 {
-	while (sv.kits_ready && sv.kits[sv.kits_ready - 1].netns < 0)
-		kit_discard(&sv.kits[--sv.kits_ready]);
+	uint32_t kept = 0;
+
+	settle();
+	for (uint32_t i = 0; i < sv.kits_ready; i++)
+		if (sv.kits[i].netns >= 0)
+			sv.kits[kept++] = sv.kits[i];
+		else
+			kit_discard(&sv.kits[i]);
+	sv.kits_ready = kept;
 	if (sv.kits_ready || sv.maker < 0)
 		return 0;
 	if (ask(failure) < 0)

@@ -32,6 +32,7 @@ struct kit {
 	uint32_t slot;	/* range of ids */
 	uint32_t base;	/* first id of the range */
 	int has_slot;
+	int has_work; /* a folder on disk was made for it */
 };
 
 /* What a child finds when it wakes up, in its own copy of our memory. */
@@ -158,12 +159,14 @@ enum watch {
 	WATCH_PID,
 	WATCH_STATUS,
 	WATCH_OOM,
-	WATCH_EMPTY
+	WATCH_EMPTY,
+	WATCH_REMOVED
 };
 
 /* text.c: memory and text without a C library */
 size_t text_len(const char *text);
 int text_equal(const char *a, const char *b);
+int text_starts(const char *text, const char *start);
 int bytes_equal(const void *a, const void *b, size_t len);
 /* Both append to p and return the new end; the result is NUL terminated. */
 char *put_text(char *p, const char *text);
@@ -237,6 +240,7 @@ void job_status_readable(struct job *job);
 void job_exited(struct job *job);
 void job_oom(struct job *job);
 void job_empty(struct job *job);
+void job_removed(struct job *job);
 void job_kill(struct job *job, uint32_t why);
 int job_signal(struct job *job, int signal);
 void job_watch(struct job *job, enum watch kind, int fd, uint32_t events);
@@ -247,7 +251,7 @@ void jobs_deadline_set(struct job *job, uint64_t deadline);
 /* work.c */
 int work_accept(int lock, const char *name, const char *path);
 int work_make(const struct kit *kit, const struct jl__plan *plan);
-void work_remove(const struct kit *kit);
+int work_remove(struct kit *kit, int at_once);
 
 /* init.c: our program as PID 1 of a job */
 int init_main(char **argv, char **envp);

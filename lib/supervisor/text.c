@@ -27,6 +27,15 @@ int text_equal(const char *a, const char *b)
 	return len == text_len(b) && bytes_equal(a, b, len);
 }
 
+int text_starts(const char *text, const char *start)
+{
+	while (*start && *text == *start) {
+		text++;
+		start++;
+	}
+	return !*start;
+}
+
 char *put_text(char *p, const char *text)
 {
 	while (*text)
@@ -105,7 +114,7 @@ long file_read(int dir, const char *path, char *buf, size_t size)
 			break;
 		total += got;
 		/* Files of the kernel come whole, or a page at a time. */
-		if (got < 2048)
+		if (got < 512)
 			break;
 	}
 	(void)jl__sys_close(fd);

@@ -176,13 +176,18 @@ static void show_as_owned(int tree, const char *path, unsigned int flags, int us
 static long bind_host(const struct build *b, const struct jl__op *op, const char *path,
 		      const char *source)
 {
+	struct mount_attr attr = { .propagation = MS_PRIVATE };
 	long tree = host_clone(op, source), r;
 
 	if (tree < 0)
 		return tree;
 	if (b->userns >= 0)
 		show_as_owned((int)tree, "", AT_EMPTY_PATH, b->userns);
-	r = set_attrs((int)tree, "", op->attrs, AT_EMPTY_PATH | AT_RECURSIVE_);
+	/* Private as well: what the host mounts there later has none of these attributes.
+	 */
+	attr.attr_set = op->attrs;
+	r = jl__sys_mount_setattr((int)tree, "", AT_EMPTY_PATH | AT_RECURSIVE_, &attr,
+				  sizeof(attr));
 	if (r == 0)
 		r = jl__sys_move_mount((int)tree, "", b->dir, path,
 				       MOVE_MOUNT_F_EMPTY_PATH);

@@ -8,6 +8,8 @@
 #include <asm/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
+#include <linux/sched.h>
+#include <linux/signal.h>
 #include <linux/stat.h>
 
 #include "sys/remove.h"
@@ -51,7 +53,10 @@ int work_accept(int lock, const char *name, const char *path)
 /* A detached mount of the new folder, or -errno. */
 int work_make(const struct kit *kit, const struct jl__plan *plan)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+		.propagation = MS_PRIVATE,
+	};
 	char name[24];
 	int fd;
 	long r;
@@ -81,10 +86,39 @@ int work_make(const struct kit *kit, const struct jl__plan *plan)
 	return fd;
 }
 
-void work_remove(const struct kit *kit)
+static int remove_main(void *kit)
 {
 	char name[24];
 
-	if (sv.work >= 0)
-		jl__sys_remove_tree(sv.work, work_name(name, kit));
+	/* It may take long: what others wait for is not held open meanwhile. */
+	(void)jl__sys_dup3(sv.work, 3, 0);
+	(void)jl__sys_close_range(4, ~0u, 0);
+	jl__sys_remove_tree(3, work_name(name, kit));
+	return 0;
+}
+
+/*
+ * Removes the job's folder: at once when it is empty or has to be, otherwise by a process
+ * of its own, whose pidfd is returned; a job may have left millions of files. -1: it is
+ * gone.
+ */
+int work_remove(struct kit *kit, int at_once)
+{
+	int pidfd = -1;
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	char name[24];
+
+	if (sv.work < 0 || !kit->has_work)
+		return -1;
+	kit->has_work = 0;
+	if (jl__sys_unlinkat(sv.work, work_name(name, kit), AT_REMOVEDIR) == 0)
+		return -1;
+	if (!at_once && jl__sys_clone3_call(&args, sizeof(args), remove_main, kit) >= 0)
+		return pidfd;
+	jl__sys_remove_tree(sv.work, name);
+	return -1;
 }

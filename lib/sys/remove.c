@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/remove.h"
 
+#include <asm/errno.h>
 #include <linux/fcntl.h>
 
 #include "sys/sys.h"
@@ -43,7 +44,7 @@ static int empty_once(int top, int dir, uint64_t *serial)
 {
 	char block[BLOCK] __attribute__((aligned(8)));
 	int gone = 0;
-	long got;
+	long got, r;
 
 	(void)jl__sys_lseek(dir, 0, 0);
 	while ((got = jl__sys_getdents64(dir, block, sizeof(block))) > 0) {
@@ -61,13 +62,23 @@ static int empty_once(int top, int dir, uint64_t *serial)
 			}
 			if (dir == top)
 				continue;
-			make_name(fresh, (*serial)++);
-			if (jl__sys_renameat2(dir, entry->name, top, fresh,
-					      RENAME_NOREPLACE_) == 0)
+			/* The job may have used such names; it cannot have used all. */
+			do {
+				make_name(fresh, (*serial)++);
+				r = jl__sys_renameat2(dir, entry->name, top, fresh,
+						      RENAME_NOREPLACE_);
+			} while (r == -EEXIST);
+			if (r == 0)
 				gone++;
 		}
 	}
 	return gone;
+}
+
+static int open_folder(int dir, const char *name)
+{
+	return (int)jl__sys_openat(dir, name,
+				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 }
 
 /* Empties every folder directly below the top. Returns how many entries went. */
@@ -86,9 +97,11 @@ static int empty_folders(int top, uint64_t *serial)
 			at += entry->len;
 			if (is_dots(entry->name))
 				continue;
-			fd = (int)jl__sys_openat(
-				top, entry->name,
-				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+			fd = open_folder(top, entry->name);
+			/* Whoever is not root has to let himself in first. */
+			if (fd == -EACCES && entry->type == 4 /* a folder, no link */ &&
+			    jl__sys_fchmodat(top, entry->name, 0700) == 0)
+				fd = open_folder(top, entry->name);
 			if (fd < 0)
 				continue;
 			gone += empty_once(top, fd, serial);
@@ -105,8 +118,7 @@ void jl__sys_remove_tree(int dir, const char *name)
 
 	if (jl__sys_unlinkat(dir, name, AT_REMOVEDIR) == 0)
 		return;
-	top = (int)jl__sys_openat(dir, name,
-				  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	top = open_folder(dir, name);
 	if (top < 0)
 		return;
 	do {
