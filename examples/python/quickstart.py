@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs one command as a job through ctypes: the whole binding is on this page."""
+"""Runs one command as a job through ctypes: the whole binding is on this page.
+
+JOBLET_LIBRARY=build/lib/libjoblet.so.0 runs it from a build tree.
+"""
 
 import ctypes
 import os
