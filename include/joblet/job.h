@@ -159,9 +159,9 @@ JL_API JL_MUST_CHECK int jl_job_spec_set_user(jl_job_spec *spec, uint32_t uid, u
  * @param spec    Description to change.
  * @param stream  0, 1 or 2.
  * @param fd      Descriptor of the caller, duplicated at once; -1 for /dev/null. Give 0, 1
- *                or 2 to share the caller's own. Directories, sockets of other protocols
- *                than a byte stream and descriptors opened with O_PATH are refused: they
- *                would be a way out of the job.
+ *                or 2 to share the caller's own. Refused, because they would be a way out
+ *                of the job: directories, block devices, descriptors opened with O_PATH,
+ *                and sockets other than connected Unix byte streams.
  * @param[out] ret_err  Reason of a failure; may be NULL.
  * @return 0, -EINVAL for another stream or a refused descriptor, -EBADF, -EMFILE.
  * @since 0.1

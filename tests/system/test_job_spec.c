@@ -112,18 +112,26 @@ START_TEST(ways_out_are_refused_as_streams)
 	int datagram = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int packets = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	int stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int network = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int pair[2];
 
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	ck_fails(jl_job_spec_set_stdio(spec, 1, folder, &err), -EINVAL, "directory");
 	ck_fails(jl_job_spec_set_stdio(spec, 1, path, &err), -EINVAL, "O_PATH");
 	ck_fails(jl_job_spec_set_stdio(spec, 1, datagram, &err), -EINVAL, "socket");
 	ck_fails(jl_job_spec_set_stdio(spec, 0, packets, &err), -EINVAL, "socket");
-	ck_ok(jl_job_spec_set_stdio(spec, 0, stream, &err));
+	ck_fails(jl_job_spec_set_stdio(spec, 0, stream, &err), -EINVAL, "not connected");
+	ck_fails(jl_job_spec_set_stdio(spec, 0, network, &err), -EINVAL, "network");
+	ck_ok(jl_job_spec_set_stdio(spec, 0, pair[0], &err));
 	ck_ok(jl_job_spec_set_stdio(spec, 0, -1, &err));
 	(void)close(folder);
 	(void)close(path);
 	(void)close(datagram);
 	(void)close(packets);
 	(void)close(stream);
+	(void)close(network);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
 	ck_fails(jl_job_spec_set_stdio(spec, 0, 9999, &err), -EBADF, "9999");
 	ck_fails(jl_job_spec_set_stdio(spec, 0, -2, &err), -EBADF, "-2");
 	ck_fails(jl_job_spec_set_stdio(spec, 3, 0, &err), -EINVAL, "3");
