@@ -9,14 +9,15 @@
  * Conventions of the whole library:
  *
  *  - Functions return an int: 0 or a count on success, a negative errno on failure.
- *  - The optional last parameter `jl_error **ret_err` receives the reason in one sentence.
- *    It may be NULL. It is written on every return: NULL on success, an owned object on
- *    failure, released with jl_error_free().
+ *  - The optional last parameter `jl_error **ret_err` receives the reason in one
+ * sentence. It may be NULL. It is written on every return: NULL on success, an owned
+ * object on failure, released with jl_error_free().
  *  - Other `ret_` parameters are written on success only.
- *  - What is passed in is copied. A `const char *` given out is borrowed and lives as long
- *    as the handle it came from. A `char **ret_x` is released with jl_free().
- *  - A handle is used by one thread at a time, and using a job or a group uses its context. `_ref`, `_unref` and jl_job_kill() may be
- *    called from any thread. Different contexts are independent.
+ *  - What is passed in is copied. A `const char *` given out is borrowed and lives as
+ * long as the handle it came from. A `char **ret_x` is released with jl_free().
+ *  - A handle is used by one thread at a time, and using a job or a group uses its
+ * context. `_ref`, `_unref` and jl_job_kill() may be called from any thread. Different
+ * contexts are independent.
  *  - The library never prints, exits, aborts on input, installs signal handlers, changes
  *    the working directory, umask, environment or locale, or takes part in SIGCHLD.
  */
@@ -49,7 +50,8 @@ JL_API const char *jl_version_string(void);
  *
  * What this machine and this caller can do is a different question: jl_ctx_probe().
  *
- * @param name  Feature, for instance "cgroup-v1", "seccomp". NULL and unknown names give 0.
+ * @param name  Feature, for instance "cgroup-v1", "seccomp". NULL and unknown names give
+ * 0.
  * @return 1 when present, 0 otherwise.
  * @since 0.1
  */

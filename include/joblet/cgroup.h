@@ -9,8 +9,8 @@
  *
  * One handle stands for the group of one name in every hierarchy of this machine: cgroup
  * v2, and v1 for controllers that still sit there. Groups are made below the context's
- * base and nowhere else. A handle is used by one thread at a time; `_ref` and `_unref` may
- * be called from any thread.
+ * base and nowhere else. A handle is used by one thread at a time; `_ref` and `_unref`
+ * may be called from any thread.
  */
 
 #include <sys/types.h>
@@ -30,21 +30,21 @@ typedef struct jl_cgroup jl_cgroup;
  * library fills no more than that. Values the kernel does not offer are UINT64_MAX.
  */
 struct jl_stats {
-	uint64_t size;                 /**< Set by the caller. */
-	uint64_t cpu_usec;             /**< CPU time, user and system. */
-	uint64_t cpu_user_usec;        /**< CPU time in user mode. */
-	uint64_t cpu_system_usec;      /**< CPU time in the kernel. */
-	uint64_t cpu_throttled_usec;   /**< Time spent waiting for the CPU limit. */
-	uint64_t memory_bytes;         /**< Memory now. */
-	uint64_t memory_peak_bytes;    /**< Highest memory so far. */
-	uint64_t memory_anon_bytes;    /**< Of memory_bytes: anonymous. */
-	uint64_t memory_file_bytes;    /**< Of memory_bytes: page cache and tmpfs. */
-	uint64_t memory_oom_kills;     /**< Processes killed because memory ran out. */
-	uint64_t pids;                 /**< Processes and threads now. */
-	uint64_t pids_peak;            /**< Highest number so far. */
-	uint64_t pids_refused;         /**< Forks refused by the limit. */
-	uint64_t io_read_bytes;        /**< Bytes read from block devices. */
-	uint64_t io_write_bytes;       /**< Bytes written to block devices. */
+	uint64_t size;		     /**< Set by the caller. */
+	uint64_t cpu_usec;	     /**< CPU time, user and system. */
+	uint64_t cpu_user_usec;	     /**< CPU time in user mode. */
+	uint64_t cpu_system_usec;    /**< CPU time in the kernel. */
+	uint64_t cpu_throttled_usec; /**< Time spent waiting for the CPU limit. */
+	uint64_t memory_bytes;	     /**< Memory now. */
+	uint64_t memory_peak_bytes;  /**< Highest memory so far. */
+	uint64_t memory_anon_bytes;  /**< Of memory_bytes: anonymous. */
+	uint64_t memory_file_bytes;  /**< Of memory_bytes: page cache and tmpfs. */
+	uint64_t memory_oom_kills;   /**< Processes killed because memory ran out. */
+	uint64_t pids;		     /**< Processes and threads now. */
+	uint64_t pids_peak;	     /**< Highest number so far. */
+	uint64_t pids_refused;	     /**< Forks refused by the limit. */
+	uint64_t io_read_bytes;	     /**< Bytes read from block devices. */
+	uint64_t io_write_bytes;     /**< Bytes written to block devices. */
 };
 
 /**
@@ -123,7 +123,8 @@ JL_API JL_MUST_CHECK int jl_cgroup_read_limits(jl_cgroup *cgroup, jl_limits **re
  * @return 0, -ESRCH, -EINVAL for a negative pid, -EPERM, -EACCES.
  * @since 0.1
  */
-JL_API JL_MUST_CHECK int jl_cgroup_add_pid(jl_cgroup *cgroup, pid_t pid, jl_error **ret_err);
+JL_API JL_MUST_CHECK int jl_cgroup_add_pid(jl_cgroup *cgroup, pid_t pid,
+					   jl_error **ret_err);
 
 /**
  * Read what the group has used.
@@ -146,15 +147,16 @@ JL_API JL_MUST_CHECK int jl_cgroup_get_stats(jl_cgroup *cgroup, struct jl_stats 
  * @return 0, -EINVAL, -EOPNOTSUPP without a freezer, -ENOENT when the group is gone.
  * @since 0.1
  */
-JL_API JL_MUST_CHECK int jl_cgroup_freeze(jl_cgroup *cgroup, int frozen, jl_error **ret_err);
+JL_API JL_MUST_CHECK int jl_cgroup_freeze(jl_cgroup *cgroup, int frozen,
+					  jl_error **ret_err);
 
 /**
  * Kill every process of the group and wait until it is empty.
  *
  * @param cgroup  Group.
  * @param[out] ret_err  Reason of a failure; may be NULL.
- * @return 0, -EBUSY when processes stay (in uninterruptible sleep), -ENOENT when the group
- *         is gone, -EPERM.
+ * @return 0, -EBUSY when processes stay (in uninterruptible sleep), -ENOENT when the
+ * group is gone, -EPERM.
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_cgroup_kill(jl_cgroup *cgroup, jl_error **ret_err);

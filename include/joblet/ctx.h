@@ -34,7 +34,8 @@ enum {
 	 * The calling process may be moved into a leaf below its own cgroup when that is
 	 * what it takes to give jobs limits (cgroup v2 allows no processes beside groups
 	 * with controllers). Only when no foreign process is in that cgroup. Meant for
-	 * programs that own their process; a library inside somebody else's leaves it off.
+	 * programs that own their process; a library inside somebody else's leaves it
+	 * off.
 	 */
 	JL_CTX_MOVE_SELF = 1 << 1
 };
@@ -54,11 +55,11 @@ JL_API JL_MUST_CHECK int jl_ctx_new(uint32_t flags, jl_ctx **ret_ctx, jl_error *
 JL_API jl_ctx *jl_ctx_ref(jl_ctx *ctx);
 
 /**
- * Drop a reference. With the last one the connection to the supervisor closes: jobs end or
- * go on as jl_job_spec_set_orphan() said. Jobs hold a reference on their context.
+ * Drop a reference. With the last one the connection to the supervisor closes: jobs end
+ * or go on as jl_job_spec_set_orphan() said. Jobs hold a reference on their context.
  *
- * When no job goes on, the last call returns after the supervisor has removed everything it
- * made on the machine.
+ * When no job goes on, the last call returns after the supervisor has removed everything
+ * it made on the machine.
  *
  * @param ctx  Context; NULL is fine.
  * @return NULL.
@@ -119,7 +120,7 @@ JL_API int jl_ctx_get_fd(const jl_ctx *ctx);
 enum {
 	JL_PROBE_OK = 0,      /**< There, in full. */
 	JL_PROBE_LIMITED = 1, /**< There in part, or replaced by something slower. */
-	JL_PROBE_MISSING = 2  /**< Not there; the meaning says what cannot be asked for. */
+	JL_PROBE_MISSING = 2 /**< Not there; the meaning says what cannot be asked for. */
 };
 
 /**
@@ -131,7 +132,8 @@ enum {
  * @return 0 or -ENOMEM.
  * @since 0.1
  */
-JL_API JL_MUST_CHECK int jl_ctx_probe(jl_ctx *ctx, jl_probe **ret_probe, jl_error **ret_err);
+JL_API JL_MUST_CHECK int jl_ctx_probe(jl_ctx *ctx, jl_probe **ret_probe,
+				      jl_error **ret_err);
 
 /** Number of lines of a report. @param probe Report; NULL gives 0. @return the number.
  *  @since 0.1 */

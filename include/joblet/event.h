@@ -27,7 +27,8 @@ enum {
  * Take the next event. Never waits.
  *
  * @param ctx             Context.
- * @param[out] ret_event  Event, released with jl_event_free(); written when 1 is returned.
+ * @param[out] ret_event  Event, released with jl_event_free(); written when 1 is
+ * returned.
  * @param[out] ret_err    Reason of a failure; may be NULL.
  * @return 1 with an event, 0 when there is none, -ENOMEM.
  * @since 0.1

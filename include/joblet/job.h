@@ -20,8 +20,9 @@
  * in a private root made of the host's tool folders, read-only. It cannot see or touch
  * anything else of the host.
  *
- * A handle is used by one thread at a time, and using a job uses its context. `_ref`, `_unref` and jl_job_kill() may be
- * called from any thread. Different contexts are independent.
+ * A handle is used by one thread at a time, and using a job uses its context. `_ref`,
+ * `_unref` and jl_job_kill() may be called from any thread. Different contexts are
+ * independent.
  */
 
 #include <sys/types.h>
@@ -98,7 +99,8 @@ JL_API JL_MUST_CHECK int jl_job_spec_set_env(jl_job_spec *spec, const char *name
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_job_spec_set_secret_env(jl_job_spec *spec, const char *name,
-						    const char *value, jl_error **ret_err);
+						    const char *value,
+						    jl_error **ret_err);
 
 /**
  * Name the job. Shown to people and given to the job as JOB_NAME.
@@ -150,18 +152,18 @@ JL_API JL_MUST_CHECK int jl_job_spec_set_work_dir(jl_job_spec *spec, const char 
  *         when the job starts.
  * @since 0.1
  */
-JL_API JL_MUST_CHECK int jl_job_spec_set_user(jl_job_spec *spec, uint32_t uid, uint32_t gid,
-					      jl_error **ret_err);
+JL_API JL_MUST_CHECK int jl_job_spec_set_user(jl_job_spec *spec, uint32_t uid,
+					      uint32_t gid, jl_error **ret_err);
 
 /**
  * Connect a standard stream of the job.
  *
  * @param spec    Description to change.
  * @param stream  0, 1 or 2.
- * @param fd      Descriptor of the caller, duplicated at once; -1 for /dev/null. Give 0, 1
- *                or 2 to share the caller's own. Refused, because they would be a way out
- *                of the job: directories, block devices, descriptors opened with O_PATH,
- *                and sockets other than connected Unix byte streams.
+ * @param fd      Descriptor of the caller, duplicated at once; -1 for /dev/null. Give 0,
+ * 1 or 2 to share the caller's own. Refused, because they would be a way out of the job:
+ * directories, block devices, descriptors opened with O_PATH, and sockets other than
+ * connected Unix byte streams.
  * @param[out] ret_err  Reason of a failure; may be NULL.
  * @return 0, -EINVAL for another stream or a refused descriptor, -EBADF, -EMFILE.
  * @since 0.1
@@ -195,8 +197,8 @@ JL_API JL_MUST_CHECK int jl_job_spec_set_timeout(jl_job_spec *spec, uint64_t tim
  *
  * @param spec   Description to change.
  * @param path   "/tmp", "/work" or "/dev/shm".
- * @param bytes  64 KiB to 2^62 bytes; 0 = the default (half of the machine's memory at most,
- *               and always within the job's memory limit).
+ * @param bytes  64 KiB to 2^62 bytes; 0 = the default (half of the machine's memory at
+ * most, and always within the job's memory limit).
  * @param[out] ret_err  Reason of a failure; may be NULL.
  * @return 0, -EINVAL for another path, -ERANGE.
  * @since 0.1
@@ -227,9 +229,9 @@ JL_API JL_MUST_CHECK int jl_job_spec_set_network(jl_job_spec *spec, int network,
 
 /** Levels of jl_job_spec_set_seccomp(); new values may appear. */
 enum {
-	JL_SECCOMP_OFF = 0,     /**< No filter at all. */
+	JL_SECCOMP_OFF = 0,	/**< No filter at all. */
 	JL_SECCOMP_DEFAULT = 1, /**< Deny-list: what sandboxed programs never need. */
-	JL_SECCOMP_STRICT = 2   /**< Default, and debugging and raw sockets. */
+	JL_SECCOMP_STRICT = 2	/**< Default, and debugging and raw sockets. */
 };
 
 /**
@@ -327,13 +329,12 @@ JL_API JL_MUST_CHECK int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spe
  *                      a running job does not end it.
  * @param[out] ret_err  Reason of a failure; may be NULL.
  * @return 0; -EINVAL for an incomplete description or a core that is not online; -ENOENT,
- *         -ENOTDIR or -EACCES when the command or working directory is not there or not to
- *         be used; -E2BIG; -ENOEXEC; -EOPNOTSUPP when something that was asked for cannot
- *         be enforced here; -EPERM; -EBUSY when processes in the base cgroup forbid limits;
- *         -ESTALE when a file changed while the job was prepared; -ECONNRESET when the
- *         supervisor died; -EMFILE, -ENFILE, -EAGAIN, -ENOSPC when the machine is short of
- *         something; -EIO; -ENOMEM. When it is the command that cannot be run,
- *         jl_error_module() is "command".
+ *         -ENOTDIR or -EACCES when the command or working directory is not there or not
+ * to be used; -E2BIG; -ENOEXEC; -EOPNOTSUPP when something that was asked for cannot be
+ * enforced here; -EPERM; -EBUSY when processes in the base cgroup forbid limits; -ESTALE
+ * when a file changed while the job was prepared; -ECONNRESET when the supervisor died;
+ * -EMFILE, -ENFILE, -EAGAIN, -ENOSPC when the machine is short of something; -EIO;
+ * -ENOMEM. When it is the command that cannot be run, jl_error_module() is "command".
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec,
@@ -384,14 +385,15 @@ JL_API int jl_job_get_pidfd(const jl_job *job);
  * @return 0 when ended, -ETIMEDOUT, -ENOMEM.
  * @since 0.1
  */
-JL_API JL_MUST_CHECK int jl_job_wait(jl_job *job, uint64_t timeout_usec, jl_error **ret_err);
+JL_API JL_MUST_CHECK int jl_job_wait(jl_job *job, uint64_t timeout_usec,
+				     jl_error **ret_err);
 
 /**
  * Send a signal to the job's PID 1.
  *
  * The kernel drops signals for a PID 1 that neither handles nor ignores them; the default
- * action is then carried out by the library, so that a plain `sleep` ends on SIGTERM as it
- * does outside, with reason JL_REASON_SIGNALLED.
+ * action is then carried out by the library, so that a plain `sleep` ends on SIGTERM as
+ * it does outside, with reason JL_REASON_SIGNALLED.
  *
  * @param job     Job.
  * @param signal  1 to 64.
@@ -411,7 +413,8 @@ JL_API JL_MUST_CHECK int jl_job_signal(jl_job *job, int signal, jl_error **ret_e
  * @return 0, or -ESRCH when the job has ended.
  * @since 0.1
  */
-JL_API JL_MUST_CHECK int jl_job_stop(jl_job *job, uint64_t grace_usec, jl_error **ret_err);
+JL_API JL_MUST_CHECK int jl_job_stop(jl_job *job, uint64_t grace_usec,
+				     jl_error **ret_err);
 
 /**
  * Kill every process of the job, from any thread. The reason will be JL_REASON_STOPPED.
@@ -459,12 +462,13 @@ JL_API JL_MUST_CHECK int jl_job_get_stats(jl_job *job, struct jl_stats *stats,
 
 /** Why a job ended; new values may appear. */
 enum {
-	JL_REASON_EXITED = 0,    /**< By itself; exit_code is its own. */
-	JL_REASON_SIGNALLED = 1, /**< By a signal not covered below; exit_code 128 + signal. */
-	JL_REASON_OOM = 2,       /**< Killed at its memory limit. */
-	JL_REASON_TIMEOUT = 3,   /**< Killed at its wall-clock limit. */
-	JL_REASON_STOPPED = 4,   /**< By jl_job_stop() or jl_job_kill(). */
-	JL_REASON_LOST = 5       /**< Its supervisor died; the job was killed with it. */
+	JL_REASON_EXITED = 0, /**< By itself; exit_code is its own. */
+	JL_REASON_SIGNALLED =
+		1,	   /**< By a signal not covered below; exit_code 128 + signal. */
+	JL_REASON_OOM = 2, /**< Killed at its memory limit. */
+	JL_REASON_TIMEOUT = 3, /**< Killed at its wall-clock limit. */
+	JL_REASON_STOPPED = 4, /**< By jl_job_stop() or jl_job_kill(). */
+	JL_REASON_LOST = 5     /**< Its supervisor died; the job was killed with it. */
 };
 
 /**
@@ -472,17 +476,17 @@ enum {
  * fills no more than that.
  */
 struct jl_result {
-	uint64_t size;           /**< Set by the caller. */
-	int64_t exit_code;       /**< 0 to 255: exit code, or 128 + signal. */
-	int64_t signal;          /**< Signal that ended it, or 0. */
-	int64_t reason;          /**< A JL_REASON_ value. */
-	uint64_t start_usec;     /**< Start of the command, µs since 1970. */
-	uint64_t end_usec;       /**< End, µs since 1970. */
-	uint64_t wall_usec;      /**< Time between them on a clock that is never set. */
-	uint64_t cpu_usec;       /**< CPU time of the whole job. */
+	uint64_t size;	     /**< Set by the caller. */
+	int64_t exit_code;   /**< 0 to 255: exit code, or 128 + signal. */
+	int64_t signal;	     /**< Signal that ended it, or 0. */
+	int64_t reason;	     /**< A JL_REASON_ value. */
+	uint64_t start_usec; /**< Start of the command, µs since 1970. */
+	uint64_t end_usec;   /**< End, µs since 1970. */
+	uint64_t wall_usec;  /**< Time between them on a clock that is never set. */
+	uint64_t cpu_usec;   /**< CPU time of the whole job. */
 	uint64_t memory_peak_bytes; /**< UINT64_MAX when unknown. */
-	uint64_t io_read_bytes;  /**< UINT64_MAX when unknown. */
-	uint64_t io_write_bytes; /**< UINT64_MAX when unknown. */
+	uint64_t io_read_bytes;	    /**< UINT64_MAX when unknown. */
+	uint64_t io_write_bytes;    /**< UINT64_MAX when unknown. */
 };
 
 /**

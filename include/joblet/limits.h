@@ -49,7 +49,8 @@ JL_API void jl_limits_free(jl_limits *limits);
  * Limit CPU time.
  *
  * @param limits   Set to change.
- * @param percent  Percent of one core, 1 to 1000000; 150 is one and a half cores; 0 = none.
+ * @param percent  Percent of one core, 1 to 1000000; 150 is one and a half cores; 0 =
+ * none.
  * @param[out] ret_err  Reason of a failure; may be NULL.
  * @return 0, or -ERANGE.
  * @since 0.1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory of the library. Owns the replaceable allocator; nothing else in lib/ calls malloc.
- * Every function may fail and says so; nobody here ends the program.
+ * Memory of the library. Owns the replaceable allocator; nothing else in lib/ calls
+ * malloc. Every function may fail and says so; nobody here ends the program.
  */
 #ifndef JL_BASE_ALLOC_H
 #define JL_BASE_ALLOC_H

@@ -46,11 +46,11 @@ static inline int jl__fd_steal(int *slot)
 #define _cleanup_close_ _cleanup_(jl__cleanup_close)
 
 /* Hands the pointer over and forgets it, keeping its type. */
-#define jl__steal(slot)                  \
-	({                               \
+#define jl__steal(slot)                       \
+	({                                    \
 		__typeof__(slot) p_ = (slot); \
-		(slot) = NULL;           \
-		p_;                      \
+		(slot) = NULL;                \
+		p_;                           \
 	})
 
 #endif

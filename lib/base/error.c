@@ -78,7 +78,8 @@ static void make_showable(char *text)
 
 		while (len < 4 && len < left && !jl__is_utf8(text, len))
 			len++;
-		if (!jl__is_utf8(text, len) || (unsigned char)*text < ' ' || *text == 127) {
+		if (!jl__is_utf8(text, len) || (unsigned char)*text < ' ' ||
+		    *text == 127) {
 			*text = '?';
 			len = 1;
 		}
@@ -120,7 +121,8 @@ int jl__fail_in(jl_error **err, int code, const char *module, const char *format
 	return store(err, code, module, message);
 }
 
-int jl__fail_errno_in(jl_error **err, int code, const char *module, const char *format, ...)
+int jl__fail_errno_in(jl_error **err, int code, const char *module, const char *format,
+		      ...)
 {
 	char message[MESSAGE_MAX];
 	va_list args;
@@ -132,7 +134,8 @@ int jl__fail_errno_in(jl_error **err, int code, const char *module, const char *
 	(void)vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	len = strlen(message);
-	(void)snprintf(message + len, sizeof(message) - len, ": %s", jl__errno_text(code));
+	(void)snprintf(message + len, sizeof(message) - len, ": %s",
+		       jl__errno_text(code));
 	return store(err, code, module, message);
 }
 

@@ -69,7 +69,8 @@ bool jl__is_utf8(const char *text, size_t len)
 				return false;
 			point = point << 6 | (*p & 0x3f);
 		}
-		if (point < low || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+		if (point < low || point > 0x10ffff ||
+		    (point >= 0xd800 && point <= 0xdfff))
 			return false;
 	}
 	return true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text to values, whole string or nothing. Returns 0, -EINVAL (not of this form) or -ERANGE
- * (of this form, but out of range). Nothing else in the project calls strtol and friends.
+ * Text to values, whole string or nothing. Returns 0, -EINVAL (not of this form) or
+ * -ERANGE (of this form, but out of range). Nothing else in the project calls strtol and
+ * friends.
  */
 #ifndef JL_BASE_PARSE_H
 #define JL_BASE_PARSE_H

@@ -208,8 +208,8 @@ struct jl__hello_hierarchy {
 };
 
 /*
- * Descriptors of the message, in this order: one folder per hierarchy, a pidfd of the caller,
- * then the id lock file, if the flags say so.
+ * Descriptors of the message, in this order: one folder per hierarchy, a pidfd of the
+ * caller, then the id lock file, if the flags say so.
  */
 struct jl__hello {
 	uint32_t type;

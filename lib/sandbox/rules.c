@@ -145,7 +145,8 @@ const struct jl__rule jl__rules[] = {
 	WHEN("ioctl", DEFAULT, EPERM, "TIOCSETD loads line disciplines",
 	     INT_IS(1, 0x5423)),
 
-	/* files: root of a job owns what it is shown of the host, and leases go to owners */
+	/* files: root of a job owns what it is shown of the host, and leases go to owners
+	 */
 	WHEN("fcntl", DEFAULT, EPERM, "F_SETLEASE stalls whoever opens the file",
 	     INT_IS(1, 1024)),
 	WHEN("fcntl", DEFAULT, EPERM, "F_SETDELEG stalls whoever changes the folder",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a job may ask the kernel: capability masks, the system call filter, resource limits.
- * Computes plan data (integers and BPF); applies nothing. Used by spawn/ while it compiles a
- * plan, and by ctx/ for the probe.
+ * What a job may ask the kernel: capability masks, the system call filter, resource
+ * limits. Computes plan data (integers and BPF); applies nothing. Used by spawn/ while it
+ * compiles a plan, and by ctx/ for the probe.
  */
 #ifndef JL_SANDBOX_SANDBOX_H
 #define JL_SANDBOX_SANDBOX_H
@@ -16,7 +16,8 @@
 uint64_t jl__caps_job_root(void);
 /* Effective capabilities of the calling thread, bit n is capability n. */
 uint64_t jl__caps_effective(void);
-/* Name without "CAP_", lower case, for instance "sys_admin"; "unknown" beyond the last. */
+/* Name without "CAP_", lower case, for instance "sys_admin"; "unknown" beyond the last.
+ */
 const char *jl__caps_name(unsigned int cap);
 
 struct jl__filter {

@@ -13,14 +13,6 @@
 
 #define CLD_EXITED_ 1
 
-struct wait_info {
-	int signo, err, code, pad;
-	int pid;
-	uint32_t uid;
-	int status;
-	char rest[128 - 28];
-};
-
 static int parse_fd(const char *text)
 {
 	int fd = 0;

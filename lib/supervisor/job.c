@@ -16,13 +16,6 @@
 #define CLD_EXITED_ 1
 
 /* Layouts of the kernel, as waitid(2) fills them in. */
-struct wait_info {
-	int signo, err, code, pad;
-	int pid;
-	uint32_t uid;
-	int status;
-	char rest[128 - 28];
-};
 
 struct usage {
 	struct __kernel_old_timeval user, system;

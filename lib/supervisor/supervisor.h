@@ -163,6 +163,15 @@ enum watch {
 	WATCH_REMOVED
 };
 
+/* Layout of the kernel, as waitid(2) fills it in. */
+struct wait_info {
+	int signo, err, code, pad;
+	int pid;
+	uint32_t uid;
+	int status;
+	char rest[128 - 28];
+};
+
 /* text.c: memory and text without a C library */
 size_t text_len(const char *text);
 int text_equal(const char *a, const char *b);

@@ -13,23 +13,24 @@ long jl__sys_clone3_call(struct clone_args *args, size_t size, int (*fn)(void *)
 	register void *arg_reg __asm__("r13") = arg;
 	long ret;
 
-	__asm__ volatile("syscall\n\t"
-			 "test %%rax, %%rax\n\t"
-			 "jnz 1f\n\t"
-			 "xor %%ebp, %%ebp\n\t"
-			 /* Without a stack of its own the child has ours, as it is just now. */
-			 "and $-16, %%rsp\n\t"
-			 "mov %%r13, %%rdi\n\t"
-			 "call *%%r12\n\t"
-			 "mov %%eax, %%edi\n\t"
-			 "mov %[exit], %%eax\n\t"
-			 "syscall\n\t"
-			 "hlt\n"
-			 "1:"
-			 : "=a"(ret)
-			 : "0"((long)__NR_clone3), "D"(args), "S"(size), "r"(fn_reg),
-			   "r"(arg_reg), [exit] "i"(__NR_exit_group)
-			 : "rcx", "r11", "memory", "cc");
+	__asm__ volatile(
+		"syscall\n\t"
+		"test %%rax, %%rax\n\t"
+		"jnz 1f\n\t"
+		"xor %%ebp, %%ebp\n\t"
+		/* Without a stack of its own the child has ours, as it is just now. */
+		"and $-16, %%rsp\n\t"
+		"mov %%r13, %%rdi\n\t"
+		"call *%%r12\n\t"
+		"mov %%eax, %%edi\n\t"
+		"mov %[exit], %%eax\n\t"
+		"syscall\n\t"
+		"hlt\n"
+		"1:"
+		: "=a"(ret)
+		: "0"((long)__NR_clone3), "D"(args), "S"(size), "r"(fn_reg),
+		  "r"(arg_reg), [exit] "i"(__NR_exit_group)
+		: "rcx", "r11", "memory", "cc");
 	return ret;
 }
 #elif defined(__aarch64__)
