@@ -15,7 +15,7 @@
 
 #define CLD_EXITED_ 1
 
-/* Layouts of the kernel, as waitid(2) fills them in. */
+/* Layout of the kernel, as waitid(2) fills it in. */
 
 struct usage {
 	struct __kernel_old_timeval user, system;
