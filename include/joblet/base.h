@@ -18,6 +18,8 @@
  *  - A handle is used by one thread at a time, and using a job or a group uses its
  * context. `_ref`, `_unref` and jl_job_kill() may be called from any thread. Different
  * contexts are independent.
+ *  - A context belongs to the process that started its first job. A child of it after
+ * fork() may release its handles; everything else is refused with -EPERM.
  *  - The library never prints, exits, aborts on input, installs signal handlers, changes
  *    the working directory, umask, environment or locale, or takes part in SIGCHLD.
  */

@@ -30,7 +30,8 @@ enum {
  * @param[out] ret_event  Event, released with jl_event_free(); written when 1 is
  * returned.
  * @param[out] ret_err    Reason of a failure; may be NULL.
- * @return 1 with an event, 0 when there is none, -ENOMEM.
+ * @return 1 with an event, 0 when there is none, -EPERM in a child of the process that
+ *         started the context's first job, -ENOMEM.
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_ctx_next_event(jl_ctx *ctx, jl_event **ret_event,

@@ -382,7 +382,8 @@ JL_API int jl_job_get_pidfd(const jl_job *job);
  * @param job           Job.
  * @param timeout_usec  How long; 0 looks only; JL_FOREVER waits without end.
  * @param[out] ret_err  Reason of a failure; may be NULL.
- * @return 0 when ended, -ETIMEDOUT, -ENOMEM.
+ * @return 0 when ended, -ETIMEDOUT, -EPERM in a child of the process that started it,
+ *         -ENOMEM.
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_job_wait(jl_job *job, uint64_t timeout_usec,

@@ -228,9 +228,13 @@ static int request(jl_job *job, uint32_t type, uint64_t number, jl_error **err)
 	int r = -ESRCH;
 
 	(void)pthread_mutex_lock(&job->ctx->lock);
-	if (job->state == JL__JOB_RUNNING && job->link && job->link->fd >= 0)
+	if (job->link && jl__link_owned(job->link, err) < 0)
+		r = -EPERM;
+	else if (job->state == JL__JOB_RUNNING && job->link && job->link->fd >= 0)
 		r = jl__link_send(job->link, &message, sizeof(message), NULL, 0, NULL, 0);
 	(void)pthread_mutex_unlock(&job->ctx->lock);
+	if (r == -EPERM)
+		return r;
 	if (r == -ESRCH || r == -ECONNRESET)
 		return ended(job, err);
 	return r < 0 ? jl__fail_errno(err, r, "cannot talk to the supervisor of job %s",

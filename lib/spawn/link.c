@@ -112,7 +112,7 @@ static void forget_event(struct jl__link *link, jl_job *job)
 	job->next = job->prev = NULL;
 	job->link = NULL;
 	job->event_waiting = false;
-	if (!link->ended_first)
+	if (!link->ended_first && link->owner == getpid())
 		(void)eventfd_read(link->ctx->event_fd, &count);
 }
 
@@ -359,6 +359,8 @@ int jl__link_receive(struct jl__link *link, int wait_msec)
 
 	if (link->fd < 0)
 		return -ECONNRESET;
+	if (link->owner != getpid())
+		return -EPERM;
 	if (wait_msec < 0) {
 		/* The usual case, and the one that is measured: one call, one message. */
 		r = receive_one(link, true);
@@ -376,11 +378,12 @@ int jl__link_receive(struct jl__link *link, int wait_msec)
 
 static int pump(struct jl__link *link, jl_error **err)
 {
+	int r = jl__link_owned(link, err);
+
 	/* A lost supervisor shows up as jobs that ended with that reason. */
-	(void)err;
-	if (link->fd >= 0)
+	if (r == 0 && link->fd >= 0)
 		(void)jl__link_receive(link, 0);
-	return 0;
+	return r;
 }
 
 /*
@@ -424,6 +427,16 @@ const struct jl__link_ops jl__link_ops = {
 	.next_ended = next_ended,
 };
 
+/* The socket, the descriptors to poll and the jobs are shared with a child after fork. */
+int jl__link_owned(const struct jl__link *link, jl_error **err)
+{
+	if (link->owner == getpid())
+		return 0;
+	return jl__fail(err, -EPERM,
+			"the context belongs to process %d; a child of it opens its own",
+			(int)link->owner);
+}
+
 int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
 {
 	struct jl__link *link = ctx->link;
@@ -443,11 +456,11 @@ int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
 		ctx->link = link;
 		ctx->link_ops = &jl__link_ops;
 	}
-	if (link->fd >= 0 && link->owner != getpid())
-		return jl__fail(
-			err, -EPERM,
-			"the context belongs to process %d; a child of it opens its own",
-			(int)link->owner);
+	if (link->fd >= 0) {
+		r = jl__link_owned(link, err);
+		if (r < 0)
+			return r;
+	}
 	if (link->fd < 0) {
 		r = jl__link_start(link, err);
 		if (r < 0)
@@ -471,6 +484,7 @@ int jl_job_wait(jl_job *job, uint64_t timeout_usec, jl_error **ret_err)
 {
 	uint64_t start = now_usec(), passed = 0;
 	struct jl__link *link;
+	int r;
 
 	jl__error_init(ret_err);
 	while (job->state != JL__JOB_ENDED) {
@@ -481,6 +495,9 @@ int jl_job_wait(jl_job *job, uint64_t timeout_usec, jl_error **ret_err)
 			msec = left / 1000 > 3600000 ? 3600000
 						     : (int)((left + 999) / 1000);
 		link = job->link;
+		r = jl__link_owned(link, ret_err);
+		if (r < 0)
+			return r;
 		link->waited_for = job;
 		(void)jl__link_receive(link, msec);
 		link->waited_for = NULL;

@@ -60,6 +60,8 @@ struct jl__link {
 
 /* The link with a living supervisor, started when there is none. */
 int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err);
+/* -EPERM with a sentence in a child of the process that started the supervisor. */
+int jl__link_owned(const struct jl__link *link, jl_error **err);
 /* Starts the supervisor of a link (start.c). */
 int jl__link_start(struct jl__link *link, jl_error **err);
 /* Makes sure the supervisor has a folder for /work on disk (work.c). */

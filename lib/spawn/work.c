@@ -22,7 +22,6 @@
 
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
-/* Only when it is there: looking must not create it. */
 /* Only when it is there, unless it is to be made: looking must not create it. */
 static int open_work_root(const struct jl__link *link, bool make, jl_error **err)
 {
