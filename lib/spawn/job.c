@@ -120,6 +120,17 @@ static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 	return jl__plan_fail((const struct jl__plan *)plan.data, &job->failure, err);
 }
 
+/* What can be told without a supervisor is told before one is started. */
+static int connect_for(jl_ctx *ctx, const jl_job_spec *spec, struct jl__link **ret,
+		       jl_error **ret_err)
+{
+	int r;
+
+	jl__error_init(ret_err);
+	r = jl_job_spec_check(spec, ret_err);
+	return r < 0 ? r : jl__link_get(ctx, ret, ret_err);
+}
+
 int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
 		 jl_error **ret_err)
 {
@@ -127,11 +138,7 @@ int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
 	jl_job *job;
 	int r;
 
-	jl__error_init(ret_err);
-	r = jl_job_spec_check(spec, ret_err);
-	if (r < 0)
-		return r;
-	r = jl__link_get(ctx, &link, ret_err);
+	r = connect_for(ctx, spec, &link, ret_err);
 	if (r < 0)
 		return r;
 	job = job_new(ctx, link, spec->orphan == JL_ORPHAN_KEEP);
@@ -156,11 +163,7 @@ int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spec, char **ret_text,
 	struct jl__link *link;
 	int r;
 
-	jl__error_init(ret_err);
-	r = jl_job_spec_check(spec, ret_err);
-	if (r < 0)
-		return r;
-	r = jl__link_get(ctx, &link, ret_err);
+	r = connect_for(ctx, spec, &link, ret_err);
 	if (r < 0)
 		return r;
 	r = jl__plan_compile(link, spec, "(chosen at the start)", &plan, ret_err);
