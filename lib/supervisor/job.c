@@ -275,7 +275,9 @@ void jobs_retry(void)
 {
 	sv.retry = 0;
 	for (uint32_t i = 0; i < sv.jobs_used; i++)
-		if (sv.jobs[i].state == JOB_ENDING && sv.jobs[i].events < 0)
+		/* With a pidfd its groups are gone, and its folder is being removed. */
+		if (sv.jobs[i].state == JOB_ENDING && sv.jobs[i].events < 0 &&
+		    sv.jobs[i].pidfd < 0)
 			job_empty(&sv.jobs[i]);
 }
 

@@ -200,7 +200,8 @@ static int clone_child(struct job *job, struct launch *launch,
 	int pipe[2];
 	long r;
 
-	r = jl__sys_pipe2(pipe, O_CLOEXEC);
+	/* Not to be waited at: an event may be about who had the job's place before. */
+	r = jl__sys_pipe2(pipe, O_CLOEXEC | O_NONBLOCK);
 	if (r < 0)
 		return failed(failure, JL__STEP_RESOURCES, 1, r);
 	job->status = pipe[0];
