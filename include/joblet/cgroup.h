@@ -45,6 +45,10 @@ struct jl_stats {
 	uint64_t pids_refused;	     /**< Forks refused by the limit. */
 	uint64_t io_read_bytes;	     /**< Bytes read from block devices. */
 	uint64_t io_write_bytes;     /**< Bytes written to block devices. */
+	uint64_t net_received_bytes; /**< Of the job, by its network; loopback apart. */
+	uint64_t net_sent_bytes;     /**< The same. */
+	uint64_t net_received_packets; /**< The same. */
+	uint64_t net_sent_packets;     /**< The same. */
 };
 
 /**

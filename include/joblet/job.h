@@ -208,8 +208,10 @@ JL_API JL_MUST_CHECK int jl_job_spec_set_tmpfs_bytes(jl_job_spec *spec, const ch
 
 /** Networks of jl_job_spec_set_network(); new values may appear. */
 enum {
-	JL_NETWORK_NONE = 0, /**< Own network namespace with loopback only. */
-	JL_NETWORK_HOST = 1  /**< The network namespace of the caller. */
+	JL_NETWORK_NONE = 0,	 /**< Own network namespace with loopback only. */
+	JL_NETWORK_HOST = 1,	 /**< The network namespace of the caller. */
+	JL_NETWORK_ISOLATED = 2, /**< The outside, but no other job; <joblet/net.h>. */
+	JL_NETWORK_BRIDGE = 3	 /**< Other jobs of "bridge", and the outside. */
 };
 
 /**
@@ -225,6 +227,59 @@ enum {
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_job_spec_set_network(jl_job_spec *spec, int network,
+						 jl_error **ret_err);
+
+/**
+ * Choose the network by name: "none", "host", "isolated", "bridge", or one made with
+ * jl_net_create(). It is looked up when the job starts.
+ *
+ * @param spec  Description to change.
+ * @param name  Name.
+ * @param[out] ret_err  Reason of a failure; may be NULL.
+ * @return 0, -EINVAL for what cannot be a name, -ENOMEM.
+ * @since 0.1
+ */
+JL_API JL_MUST_CHECK int jl_job_spec_set_network_name(jl_job_spec *spec, const char *name,
+						      jl_error **ret_err);
+
+/**
+ * Allow the job to reach a subnet; adds up. Once one is given everything else is refused,
+ * other jobs of its network included. Not for "none" and "host".
+ *
+ * @param spec   Description to change.
+ * @param allow  "10.0.0.0/8", "192.0.2.7:443", "192.0.2.0/24:8000-8999": without a port
+ *               all ports and protocols, with one TCP and UDP.
+ * @param[out] ret_err  Reason of a failure; may be NULL.
+ * @return 0, -EINVAL, -E2BIG beyond 256 of them, -ENOMEM.
+ * @since 0.1
+ */
+JL_API JL_MUST_CHECK int jl_job_spec_add_allow_net(jl_job_spec *spec, const char *allow,
+						   jl_error **ret_err);
+
+/**
+ * Limit the bandwidth of the job, each way by itself. Not for "none" and "host".
+ *
+ * @param spec  Description to change.
+ * @param bps   Bytes per second, at least 1024; 0 = none.
+ * @param[out] ret_err  Reason of a failure; may be NULL.
+ * @return 0, or -ERANGE.
+ * @since 0.1
+ */
+JL_API JL_MUST_CHECK int jl_job_spec_set_net_bps(jl_job_spec *spec, uint64_t bps,
+						 jl_error **ret_err);
+
+/**
+ * Publish a port of the job on the host's addresses, loopback apart; adds up. Not for
+ * "none" and "host".
+ *
+ * @param spec  Description to change.
+ * @param port  "8080:80" or "5353:53/udp": port of the host, port of the job.
+ * @param[out] ret_err  Reason of a failure; may be NULL.
+ * @return 0, -EINVAL, -E2BIG beyond 64 of them, -ENOMEM. A port that is taken is found
+ *         when the job starts (-EADDRINUSE).
+ * @since 0.1
+ */
+JL_API JL_MUST_CHECK int jl_job_spec_add_publish(jl_job_spec *spec, const char *port,
 						 jl_error **ret_err);
 
 /** Levels of jl_job_spec_set_seccomp(); new values may appear. */
@@ -354,6 +409,15 @@ JL_API jl_job *jl_job_unref(jl_job *job);
  * @since 0.1
  */
 JL_API const char *jl_job_get_id(const jl_job *job);
+
+/**
+ * Address of the job in its network, for instance "172.20.0.2".
+ *
+ * @param job  Job.
+ * @return borrowed from the job; "" without a network.
+ * @since 0.1
+ */
+JL_API const char *jl_job_get_address(const jl_job *job);
 
 /**
  * Process id of the job's PID 1 as the caller sees it; for display. Signals go through

@@ -84,6 +84,35 @@ struct jl__plan_rlimit {
 	uint64_t hard;
 };
 
+/* ---- the network ---- */
+
+#define JL__WIRE_MAX 3072u
+
+/* Part of a wire: messages for one socket, sent in one go, each acknowledged. */
+struct jl__wire_part {
+	uint32_t offset; /* from the start of the wire */
+	uint32_t size;
+};
+
+/*
+ * How a new network namespace is connected: netlink messages made by the library, sent by
+ * whoever makes the namespace (sys/wire.c). Two numbers are not known before: they are
+ * filled in where the offsets say.
+ */
+struct jl__wire {
+	uint32_t size;	 /* bytes, this header included; 0: no network */
+	uint32_t number; /* of the place, chosen by the client, never 0 */
+	struct jl__wire_part pair;   /* host's side: makes both ends */
+	struct jl__wire_part port;   /* host's side: makes its end a port of the bridge */
+	struct jl__wire_part inside; /* in the namespace: addresses, routes */
+	struct jl__wire_part leave;  /* nfnetlink, at the end: takes the elements away */
+	uint32_t netns_at;	     /* the namespace's descriptor */
+	uint32_t index_at[6];	     /* index of the host's end; 0: unused */
+	char device[16];	     /* name of the host's end */
+	char lease[108];	     /* absolute path of the file with its record */
+	uint32_t lease_at;	     /* byte that becomes 0 when the place is given up */
+};
+
 /* ---- the plan ---- */
 
 #define JL__PLAN_HOST_NETWORK (1u << 0)
@@ -91,6 +120,8 @@ struct jl__plan_rlimit {
 #define JL__PLAN_ORPHAN_KEEP (1u << 2)
 #define JL__PLAN_WORK_ON_DISK (1u << 3)
 #define JL__PLAN_CORE_SCHED (1u << 4)
+#define JL__PLAN_DURABLE (1u << 5) /* log and result go into a folder of the job */
+#define JL__PLAN_UPLOADS (1u << 6) /* a folder is copied into /work */
 
 struct jl__plan {
 	uint32_t magic;
@@ -112,6 +143,10 @@ struct jl__plan {
 	struct jl__array stats;	   /* struct jl__plan_stat */
 	struct jl__array rlimits;  /* struct jl__plan_rlimit */
 	struct jl__array filter;   /* struct sock_filter */
+	uint32_t key;		   /* durable: the job's UUID */
+	uint64_t log_bytes;	   /* durable: cap of the log; 0: none */
+	struct jl__array wire;	   /* bytes of a struct jl__wire: the job's network */
+	struct jl__array spare;	   /* the same: one to be laid ahead of time */
 };
 
 /*
@@ -247,5 +282,28 @@ struct jl__reply {
 };
 
 #define JL__REPLY_MAX 65536
+
+/* ---- what is in a durable job's folder ---- */
+
+#define JL__RECORD_MAGIC 0x6a6c7265u /* "jlre" */
+
+/* `started` and `result`: the reply as the client would get it, and what belongs to it. */
+struct jl__record {
+	uint32_t magic;
+	uint32_t size; /* bytes, this header included */
+	uint32_t sum;  /* FNV-1a of the bytes behind it, taken with this field as 0 */
+	uint32_t log_cut; /* 1: the log reached its cap */
+	struct jl__reply reply;
+	/* behind it: the statistics of the reply */
+};
+
+/* One entry of `log.index`; in order, without gaps. Bytes behind the last entry were
+ * written by nobody in particular. */
+struct jl__log_entry {
+	uint64_t offset;
+	uint32_t size;
+	uint32_t stream; /* 1 or 2; 0: the supervisor's mark that the log was cut */
+	uint64_t usec;	 /* since 1970, when the first of them arrived */
+};
 
 #endif
