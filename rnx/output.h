@@ -15,6 +15,9 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
+	EXIT_NO_SUCH = 3,     /* job, network, node */
+	EXIT_DENIED = 4,      /* role, certificate, permissions */
+	EXIT_UNAVAILABLE = 5, /* nobody there, or not in time */
 	EXIT_NOT_EXECUTABLE = 126,
 	EXIT_NOT_FOUND = 127
 };
