@@ -22,12 +22,14 @@ LIB = {
     "ctx": {"base", "sys", "cgroup", "sandbox", PUBLIC},
     "spawn": {"base", "sys", "ctx", "cgroup", "sandbox", "rootfs", "ns", "plan", PUBLIC},
     "supervisor": {"sys", "plan"},
+    # Private archives of the programs, not in libjoblet.
+    "config": set(),
 }
 
 # Folder of the tree -> what it may include besides itself and the system.
 PROGRAMS = {
-    "rnx": {PUBLIC},
-    "daemon": {PUBLIC},
+    "rnx": {PUBLIC, "config", "rpc"},
+    "daemon": {PUBLIC, "config", "rpc"},
     "examples": {PUBLIC},
 }
 
@@ -38,6 +40,7 @@ THIRD_PARTY = {
     "libmnl/libmnl.h": {"netlink", "nft"},
     "libnftnl/": {"nft"},
     "sqlite3.h": {"store"},
+    "yaml.h": {"config"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
