@@ -86,7 +86,8 @@ struct jl__plan_rlimit {
 
 /* ---- the network ---- */
 
-#define JL__WIRE_MAX 3072u
+#define JL__WIRE_MAX 8192u
+#define JL__WIRE_DEVICE "eth0" /* the job's end */
 
 /* Part of a wire: messages for one socket, sent in one go, each acknowledged. */
 struct jl__wire_part {
@@ -96,21 +97,24 @@ struct jl__wire_part {
 
 /*
  * How a new network namespace is connected: netlink messages made by the library, sent by
- * whoever makes the namespace (sys/wire.c). Two numbers are not known before: they are
- * filled in where the offsets say.
+ * whoever makes the namespace (sys/wire.c). Three numbers are not known before: they are
+ * filled in where the offsets say, which count from the start of the wire.
  */
 struct jl__wire {
-	uint32_t size;	 /* bytes, this header included; 0: no network */
-	uint32_t number; /* of the place, chosen by the client, never 0 */
+	uint32_t size;		     /* bytes, this header included; 0: no network */
+	uint32_t number;	     /* of the place, random, 1 to 2^31 - 1 */
 	struct jl__wire_part pair;   /* host's side: makes both ends */
-	struct jl__wire_part port;   /* host's side: makes its end a port of the bridge */
+	struct jl__wire_part port;   /* host's side: what its end may do */
 	struct jl__wire_part inside; /* in the namespace: addresses, routes */
 	struct jl__wire_part leave;  /* nfnetlink, at the end: takes the elements away */
+	struct jl__wire_part forget; /* host's side, at the end: its neighbour entry */
 	uint32_t netns_at;	     /* the namespace's descriptor */
-	uint32_t index_at[6];	     /* index of the host's end; 0: unused */
+	uint32_t index_at[8];	     /* index of the host's end; 0: unused */
+	uint32_t inside_at[8];	     /* index of the job's end; 0: unused */
 	char device[16];	     /* name of the host's end */
-	char lease[108];	     /* absolute path of the file with its record */
-	uint32_t lease_at;	     /* byte that becomes 0 when the place is given up */
+	char folder[108];	     /* absolute path of the network's folder */
+	uint32_t lease_at;	     /* where its word is in the file "leases" */
+	uint32_t name_at; /* where its line begins in "shown/hosts"; 0: it has none */
 };
 
 /* ---- the plan ---- */
@@ -287,11 +291,12 @@ struct jl__reply {
 
 #define JL__RECORD_MAGIC 0x6a6c7265u /* "jlre" */
 
-/* `started` and `result`: the reply as the client would get it, and what belongs to it. */
+/* `started` and `result`: the reply as the client would get it, and what belongs to it.
+ */
 struct jl__record {
 	uint32_t magic;
-	uint32_t size; /* bytes, this header included */
-	uint32_t sum;  /* FNV-1a of the bytes behind it, taken with this field as 0 */
+	uint32_t size;	  /* bytes, this header included */
+	uint32_t sum;	  /* FNV-1a of the bytes behind it, taken with this field as 0 */
 	uint32_t log_cut; /* 1: the log reached its cap */
 	struct jl__reply reply;
 	/* behind it: the statistics of the reply */

@@ -93,6 +93,11 @@ static inline long jl__sys_pread(int fd, void *buf, size_t len, int64_t offset)
 	return jl__sys4_(__NR_pread64, fd, buf, len, offset);
 }
 
+static inline long jl__sys_pwrite(int fd, const void *buf, size_t len, int64_t offset)
+{
+	return jl__sys4_(__NR_pwrite64, fd, buf, len, offset);
+}
+
 static inline long jl__sys_close(int fd)
 {
 	return jl__sys1_(__NR_close, fd);

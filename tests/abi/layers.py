@@ -11,7 +11,7 @@ MECHANISM = {"base", "sys", "ctx", PUBLIC}
 # Folder of lib/ -> what it may include besides itself and the system.
 LIB = {
     "base": {PUBLIC},
-    "sys": set(),
+    "sys": {"plan"},
     "plan": set(),
     "cgroup": MECHANISM,
     "sandbox": MECHANISM,
@@ -19,8 +19,9 @@ LIB = {
     "ns": MECHANISM,
     "netlink": MECHANISM,
     "nft": MECHANISM,
+    "net": MECHANISM | {"netlink", "nft", "plan"},
     "ctx": {"base", "sys", "cgroup", "sandbox", PUBLIC},
-    "spawn": {"base", "sys", "ctx", "cgroup", "sandbox", "rootfs", "ns", "plan", PUBLIC},
+    "spawn": {"base", "sys", "ctx", "cgroup", "sandbox", "rootfs", "ns", "net", "plan", PUBLIC},
     "supervisor": {"sys", "plan"},
     # Private archives of the programs, not in libjoblet.
     "config": set(),

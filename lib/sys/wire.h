@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lays wires (plan/plan.h): sends the netlink messages the library made, fills in what
+ * only the sender knows, and takes everything away at the end. System calls only: for
+ * the supervisor and for children that share their parent's memory.
+ *
+ * A socket belongs to the network namespace it was made in. Sockets may be used for any
+ * number of wires, by one process at a time. Nothing here waits: the kernel answers
+ * before the sending call returns.
+ */
+#ifndef JL_SYS_WIRE_H
+#define JL_SYS_WIRE_H
+
+#include <stdint.h>
+
+#include "plan/plan.h"
+
+#define JL__WIRE_ROUTE 0      /* NETLINK_ROUTE */
+#define JL__WIRE_NETFILTER 12 /* NETLINK_NETFILTER */
+
+/* What failed. */
+enum jl__wire_step {
+	JL__WIRE_PAIR = 1, /* -ENODEV: the bridge is gone; -EXFULL: it has no port left */
+	JL__WIRE_INDEX,
+	JL__WIRE_PORT,
+	JL__WIRE_INSIDE
+};
+
+struct jl__wire_counters {
+	uint64_t rx_packets; /* as the job sees it: what came in */
+	uint64_t tx_packets;
+	uint64_t rx_bytes;
+	uint64_t tx_bytes;
+	uint64_t rx_dropped;
+	uint64_t tx_dropped;
+};
+
+/* A netlink socket of the caller's namespace, close-on-exec. Or a negative errno. */
+int jl__wire_socket(int protocol);
+
+/* Whether everything in a wire lies inside of it. 0 or -EINVAL. */
+int jl__wire_check(const struct jl__wire *wire, uint32_t size);
+
+/*
+ * Connects a new namespace: pair, index, port, inside. host and inside are NETLINK_ROUTE
+ * sockets of the network of the caller and of the namespace, netns a descriptor of the
+ * latter. Numbers are filled into the wire. 0 or a negative errno with the step; whatever
+ * was made goes with the namespace.
+ */
+int jl__wire_lay(struct jl__wire *wire, int host, int inside, int netns,
+		 uint32_t *ret_step);
+
+/*
+ * Takes the elements of the place out of the rules, and the host's neighbour entry. What
+ * somebody else has taken away before is no failure. Sockets of the host's network:
+ * NETLINK_NETFILTER and NETLINK_ROUTE. 0 or the first other failure; both are tried.
+ */
+int jl__wire_leave(const struct jl__wire *wire, int netfilter, int host);
+
+/*
+ * Frees the name and the address, the address last. folder: the network's folder, opened
+ * when the wire was laid, O_PATH will do; when the network has been removed since, even
+ * if there is one of that name again, nothing happens. To be called after leave.
+ */
+void jl__wire_give_back(const struct jl__wire *wire, int folder);
+
+/* What went through a place so far, by the name of the host's end. -ENODEV: it is gone.
+ */
+int jl__wire_counters(int host, const char *device, struct jl__wire_counters *ret);
+
+#endif
