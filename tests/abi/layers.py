@@ -25,6 +25,7 @@ LIB = {
     "supervisor": {"sys", "plan"},
     # Private archives of the programs, not in libjoblet.
     "config": set(),
+    "rpc": {"base", PUBLIC},
 }
 
 # Folder of the tree -> what it may include besides itself and the system.
@@ -42,6 +43,9 @@ THIRD_PARTY = {
     "libnftnl/": {"nft"},
     "sqlite3.h": {"store"},
     "yaml.h": {"config"},
+    "nghttp2/": {"rpc"},
+    "openssl/": {"rpc", "daemon"},
+    "protobuf-c/": {"rpc"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
