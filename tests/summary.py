@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Counts the results of a test run (meson's testlog.json), shows failures, ends with one line."""
+"""Counts the results of test runs (logs of meson, as JSON), shows failures, ends with one line."""
 
 import json
 import os
@@ -44,12 +44,18 @@ def show(test):
                 print(line)
 
 
-def main(path):
+def read(path):
+    """The results in a log of meson; a log that is not there is a failed run."""
     try:
         with open(path, encoding="utf-8") as log:
-            tests = [json.loads(line) for line in log]
+            return [json.loads(line) for line in log]
     except FileNotFoundError:
-        tests = []
+        return [{"name": os.path.basename(path), "result": "no log", "stdout": ""}]
+
+
+def main(paths):
+    """Count all of them together."""
+    tests = [test for path in paths for test in read(path)]
     passed = failed = skipped = 0
     for test in tests:
         p, f, s = count(test)
@@ -63,4 +69,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))
