@@ -117,6 +117,9 @@ struct jl__wire {
 	uint32_t name_at; /* where its line begins in "shown/hosts"; 0: it has none */
 };
 
+/* Among the statistics of a job that has ended: a struct jl__wire_counters. */
+#define JL__COUNTERS_NAME "network"
+
 /* ---- the plan ---- */
 
 #define JL__PLAN_HOST_NETWORK (1u << 0)
@@ -178,6 +181,7 @@ enum jl__step {
 	JL__STEP_IDS,	    /* no free range of ids, or the lock file */
 	JL__STEP_USERNS,
 	JL__STEP_NETNS,
+	JL__STEP_WIRE, /* op: enum jl__wire_step */
 	JL__STEP_TREE, /* op: index into the tree */
 	JL__STEP_CLONE_TREE,
 	JL__STEP_CGROUP, /* op: hierarchy */

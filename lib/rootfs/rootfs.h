@@ -35,11 +35,14 @@ struct jl__view {
 	uint32_t uid;	   /* user with an entry of its own in /etc/passwd */
 	uint32_t gid;
 	const char *hostname;
+	/* Host folder with hosts and resolv.conf, which change while the job runs; NULL
+	 * without a network of ours. */
+	const char *shown;
 };
 
 /*
  * The default view as a tree: equal views of an unchanged host give equal bytes. Released
- * with jl__free(). Codes: -ENOMEM, -ENOENT without /usr.
+ * with jl__free(). Codes: -ENOMEM, -ENOENT without /usr or the folder that is shown.
  */
 int jl__view_compile(const struct jl__view *view, struct jl__tree **ret, jl_error **err);
 

@@ -112,16 +112,22 @@ static void stamp(struct jl__op *op, const struct statx *st)
 				 st->stx_mtime.tv_nsec;
 }
 
+static void add_bind_from(struct jl__ops *ops, const char *path, const char *source,
+			  const struct statx *st, uint32_t attrs)
+{
+	struct jl__op *op = jl__ops_add(ops, JL__OP_BIND, path, source);
+
+	op->attrs = attrs;
+	stamp(op, st);
+}
+
 static void add_bind(struct jl__ops *ops, const char *path, const struct statx *st,
 		     uint32_t attrs)
 {
 	char source[256];
-	struct jl__op *op;
 
 	(void)snprintf(source, sizeof(source), "/%s", path);
-	op = jl__ops_add(ops, JL__OP_BIND, path, source);
-	op->attrs = attrs;
-	stamp(op, st);
+	add_bind_from(ops, path, source, st, attrs);
 }
 
 /* ---- /usr and its neighbours ---- */
@@ -263,18 +269,53 @@ static void add_users(struct jl__ops *ops, const struct jl__view *view)
 	add_file(ops, "etc/group", group);
 }
 
-static void add_etc(struct jl__ops *ops, const struct jl__view *view)
+/* ---- names ---- */
+
+/* Of a network: shown from outside, so that jobs see each other come and go. */
+static int add_shown_names(struct jl__ops *ops, const char *folder, jl_error **err)
 {
-	char hosts[256];
+	struct statx st;
+
+	if (!look(folder, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.stx_mode))
+		return jl__fail(err, -ENOENT,
+				"the names of the network are not there: no folder %s",
+				folder);
+	add_dir(ops, "etc/joblet", 0755);
+	add_bind_from(ops, "etc/joblet", folder, &st, READ_ONLY | JL__MOUNT_NOEXEC);
+	jl__ops_add(ops, JL__OP_LINK, "etc/hosts", "joblet/hosts");
+	jl__ops_add(ops, JL__OP_LINK, "etc/resolv.conf", "joblet/resolv.conf");
+	return 0;
+}
+
+static void add_own_names(struct jl__ops *ops, const struct jl__view *view)
+{
+	char hosts[256], real[4096];
 	struct statx st;
 	struct jl__op *op;
 
-	add_dir(ops, "etc", 0755);
-	add_users(ops, view);
 	(void)snprintf(hosts, sizeof(hosts),
 		       "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n",
 		       view->hostname);
 	add_file(ops, "etc/hosts", hosts);
+	/* Followed: it is a link into /run on many hosts, which jobs do not see. */
+	if (view->host_network && look("/etc/resolv.conf", &st, 0) &&
+	    S_ISREG(st.stx_mode)) {
+		if (realpath("/etc/resolv.conf", real)) {
+			op = jl__ops_add(ops, JL__OP_COPY, "etc/resolv.conf", real);
+			op->mode = 0644;
+			stamp(op, &st);
+		}
+	} else {
+		add_file(ops, "etc/resolv.conf", "");
+	}
+}
+
+/* ---- the rest of /etc ---- */
+
+static int add_etc(struct jl__ops *ops, const struct jl__view *view, jl_error **err)
+{
+	add_dir(ops, "etc", 0755);
+	add_users(ops, view);
 	add_file(ops, "etc/hostname", view->hostname);
 	jl__ops_add(ops, JL__OP_LINK, "etc/mtab", "/proc/self/mounts");
 	for (size_t i = 0; i < COUNT(etc_dirs); i++)
@@ -287,19 +328,10 @@ static void add_etc(struct jl__ops *ops, const struct jl__view *view)
 		add_parents(ops, path);
 		add_etc_file(ops, etc_files[i]);
 	}
-	/* Followed: it is a link into /run on many hosts, which jobs do not see. */
-	if (view->host_network && look("/etc/resolv.conf", &st, 0) &&
-	    S_ISREG(st.stx_mode)) {
-		char real[4096];
-
-		if (realpath("/etc/resolv.conf", real)) {
-			op = jl__ops_add(ops, JL__OP_COPY, "etc/resolv.conf", real);
-			op->mode = 0644;
-			stamp(op, &st);
-		}
-	} else {
-		add_file(ops, "etc/resolv.conf", "");
-	}
+	if (view->shown)
+		return add_shown_names(ops, view->shown, err);
+	add_own_names(ops, view);
+	return 0;
 }
 
 /* ---- /dev
@@ -373,7 +405,9 @@ int jl__view_compile(const struct jl__view *view, struct jl__tree **ret, jl_erro
 	r = add_tools(&ops, err);
 	if (r < 0)
 		return r;
-	add_etc(&ops, view);
+	r = add_etc(&ops, view, err);
+	if (r < 0)
+		return r;
 	add_dev(&ops, view);
 	add_dir(&ops, "proc", 0555);
 	add_dir(&ops, "sys", 0555);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "spawn/link.h"
+#include "sys/wire.h"
 
 #define STRUCT_MIN 16
 
@@ -25,6 +26,27 @@ const char *jl_reason_name(int64_t reason)
 	return names[reason];
 }
 
+static void add_network(struct jl_stats *stats, const struct jl__wire_counters *counters)
+{
+	stats->net_received_bytes = counters->rx_bytes;
+	stats->net_sent_bytes = counters->tx_bytes;
+	stats->net_received_packets = counters->rx_packets;
+	stats->net_sent_packets = counters->tx_packets;
+}
+
+static void add_record(struct jl_stats *stats, const char *name, const char *bytes,
+		       size_t len)
+{
+	struct jl__wire_counters counters;
+
+	if (strcmp(name, JL__COUNTERS_NAME) != 0) {
+		jl__cg_stats_add(stats, name, bytes, len);
+	} else if (len == sizeof(counters)) {
+		memcpy(&counters, bytes, len);
+		add_network(stats, &counters);
+	}
+}
+
 /* Records of name NUL, length, bytes, as the supervisor read them. */
 static void add_stats(struct jl_stats *stats, const char *text, size_t len)
 {
@@ -37,7 +59,7 @@ static void add_stats(struct jl_stats *stats, const char *text, size_t len)
 		memcpy(&bytes, text + name + 1, sizeof(bytes));
 		if (bytes > len - name - 1 - sizeof(bytes))
 			return;
-		jl__cg_stats_add(stats, text, text + name + 1 + sizeof(bytes), bytes);
+		add_record(stats, text, text + name + 1 + sizeof(bytes), bytes);
 		text += name + 1 + sizeof(bytes) + bytes;
 		len -= name + 1 + sizeof(bytes) + bytes;
 	}

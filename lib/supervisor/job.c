@@ -164,6 +164,32 @@ static size_t read_stats(const struct job *job, char *out, size_t size)
 	return (size_t)(p - out);
 }
 
+/* What went through its network, as one more of them. */
+static size_t read_counters(const struct job *job, char *out, size_t size)
+{
+	struct jl__wire_counters counters;
+	uint32_t len = sizeof(counters);
+	char *p;
+
+	if (!job->wire || size < sizeof(JL__COUNTERS_NAME) + sizeof(len) + len ||
+	    network_counters(job->wire, &counters) < 0)
+		return 0;
+	p = put_text(out, JL__COUNTERS_NAME) + 1;
+	__builtin_memcpy(p, &len, sizeof(len));
+	__builtin_memcpy(p + sizeof(len), &counters, len);
+	return (size_t)(p + sizeof(len) + len - out);
+}
+
+/* Nobody of it is left to send anything. */
+void job_leave_network(struct job *job)
+{
+	if (!job->wire)
+		return;
+	network_leave(&job->kit, job->wire);
+	pages_put(job->wire, job->wire->size);
+	job->wire = NULL;
+}
+
 static char stats[JL__REPLY_MAX - sizeof(struct jl__reply)];
 
 /* The buffer is for the next job; what this one used is told later. */
@@ -319,7 +345,13 @@ void job_exited(struct job *job)
 	job_unwatch(&job->kit.oom);
 	job->state = JOB_ENDING;
 	job->deadline_usec = 0;
-	job->stats_len = job->failure.step ? 0 : read_stats(job, stats, sizeof(stats));
+	job->stats_len = 0;
+	if (!job->failure.step) {
+		job->stats_len = read_stats(job, stats, sizeof(stats));
+		job->stats_len += read_counters(job, stats + job->stats_len,
+						sizeof(stats) - job->stats_len);
+	}
+	job_leave_network(job);
 	if (kit_remove_groups(&job->kit) == 0)
 		job_finish(job);
 	else

@@ -11,12 +11,9 @@
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
-#include <linux/sockios.h>
 #include <linux/wait.h>
 
 #define AT_REMOVEDIR_ 0x200
-#define AF_INET_ 2
-#define SOCK_DGRAM_CLOEXEC_ (2 | 02000000)
 
 /*
  * Ranges of ids: 65536 each in a region that neither distributions nor /etc/subuid nor
@@ -29,14 +26,7 @@
 static uint64_t slots_held[(IDS_SLOTS + 63) / 64];
 static uint64_t slots_used[(IDS_SLOTS + 63) / 64];
 
-/* Of struct flock and struct ifreq the headers know only the C library's, which clash
- * here. */
-struct interface_flags {
-	char name[16];
-	short flags;
-	char rest[22];
-};
-
+/* Of struct flock the headers know only the C library's, which clashes here. */
 struct file_lock {
 	short type;
 	short whence;
@@ -84,7 +74,7 @@ static int slot_take(uint32_t *slot)
 void kit_init(struct kit *kit)
 {
 	__builtin_memset(kit, 0, sizeof(*kit));
-	kit->root = kit->userns = kit->netns = kit->oom = -1;
+	kit->root = kit->userns = kit->netns = kit->folder = kit->oom = -1;
 	kit->template_nr = -1;
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
 		kit->groups[i] = kit->tasks[i] = -1;
@@ -200,44 +190,6 @@ int kit_ids(struct kit *kit, struct jl__failure *failure)
 	return r < 0 ? failed(failure, JL__STEP_USERNS, 1, r) : 0;
 }
 
-/*
- * The maker needs no network itself and walks from one new namespace into the next. PID 1
- * stays in the caller's network, where jobs with --network=host are cloned; it can go
- * back there when it is privileged, and leaves it to the maker when it is not.
- */
-static int make_netns(struct kit *kit, struct jl__failure *failure)
-{
-	struct interface_flags lo = { .name = "lo", .flags = 1 /* IFF_UP */ };
-	int stay = jl__sys_getpid() == 1, fd;
-	long r;
-
-	if (stay && !sv.privileged)
-		return failed(failure, JL__STEP_NETNS, 5, -EPERM);
-	r = jl__sys_unshare(CLONE_NEWNET);
-	if (r < 0)
-		return failed(failure, JL__STEP_NETNS, 0, r);
-	kit->netns = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/net",
-					 O_RDONLY | O_CLOEXEC, 0);
-	if (kit->netns < 0)
-		return failed(failure, JL__STEP_NETNS, 1, kit->netns);
-	fd = (int)jl__sys_socket(AF_INET_, SOCK_DGRAM_CLOEXEC_, 0);
-	if (fd < 0)
-		return failed(failure, JL__STEP_NETNS, 2, fd);
-	r = jl__sys_ioctl(fd, SIOCSIFFLAGS, (long)&lo);
-	(void)jl__sys_close(fd);
-	if (r < 0)
-		return failed(failure, JL__STEP_NETNS, 3, r);
-	/*
-	 * The namespace belongs to us, so the job's root has no capability over it: ports
-	 * below 1024 and ping are opened to everybody inside. Unprivileged the kernel may
-	 * refuse.
-	 */
-	(void)file_write(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-	(void)file_write(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
-	r = stay ? jl__sys_setns(sv.host_net, CLONE_NEWNET) : 0;
-	return r < 0 ? failed(failure, JL__STEP_NETNS, 6, r) : 0;
-}
-
 static char *group_name(char *buf, const struct kit *kit)
 {
 	put_number(put_text(buf, "job-"), kit->group);
@@ -315,12 +267,16 @@ int kit_remove_groups(struct kit *kit)
 	return busy ? -EBUSY : 0;
 }
 
-/* What is left are names, which cost nothing however many jobs run. */
+/*
+ * What is left are names, which cost nothing however many jobs run; and the network of a
+ * job that is counted at its end, when nobody of it is there to keep it.
+ */
 void kit_close(struct kit *kit)
 {
 	fd_close(&kit->root);
 	fd_close(&kit->userns);
-	fd_close(&kit->netns);
+	if (!kit->wire)
+		fd_close(&kit->netns);
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++) {
 		fd_close(&kit->groups[i]);
 		fd_close(&kit->tasks[i]);
@@ -331,6 +287,8 @@ void kit_discard(struct kit *kit)
 {
 	kit_close(kit);
 	(void)kit_remove_groups(kit);
+	fd_close(&kit->netns);
+	fd_close(&kit->folder);
 	fd_close(&kit->oom);
 	if (kit->has_slot)
 		slots_used[kit->slot / 64] &= ~((uint64_t)1 << kit->slot % 64);
@@ -360,9 +318,9 @@ int kit_begin(struct kit *kit, int template_nr, struct jl__failure *failure)
 
 /* Makes what the kit does not have yet. */
 int kit_complete(struct kit *kit, int host_net, uint32_t hierarchies,
-		 struct jl__failure *failure)
+		 struct jl__wire *wire, struct jl__failure *failure)
 {
-	if (!host_net && kit->netns < 0 && make_netns(kit, failure) < 0)
+	if (!host_net && network_complete(kit, wire, failure) < 0)
 		return failure->code;
 	if (kit->userns < 0 && kit_ids(kit, failure) < 0)
 		return failure->code;

@@ -44,6 +44,7 @@ static int strings_fit(const struct jl__plan *plan, struct jl__array span)
 static int plan_check(const struct jl__plan *plan, uint32_t size)
 {
 	const struct jl__tree *tree;
+	const struct jl__array *wires[] = { &plan->wire, &plan->spare };
 
 	if (size < sizeof(*plan) || plan->magic != JL__PLAN_MAGIC || plan->size != size)
 		return __LINE__;
@@ -64,6 +65,13 @@ static int plan_check(const struct jl__plan *plan, uint32_t size)
 	    !strings_fit(plan, plan->argv) || !strings_fit(plan, plan->envp) ||
 	    !strings_fit(plan, plan->commands))
 		return __LINE__;
+	for (int i = 0; i < 2; i++)
+		if (wires[i]->count &&
+		    (!sv.privileged || !jl__array_fits(*wires[i], 1, size) ||
+		     jl__wire_check((const struct jl__wire *)((const char *)plan +
+							      wires[i]->offset),
+				    wires[i]->count) < 0))
+			return __LINE__;
 	tree = (const struct jl__tree *)((const char *)plan + plan->tree.offset);
 	if (plan->tree.count < sizeof(*tree) || plan->tree.count > TREE_BYTES_MAX ||
 	    tree->size != plan->tree.count || !tree->count ||
@@ -219,12 +227,26 @@ static int clone_child(struct job *job, struct launch *launch,
 	return 0;
 }
 
+/* Kept apart from the plan, which goes away before the end. */
+static int remember_wire(struct job *job, const struct jl__plan *plan,
+			 struct jl__failure *failure)
+{
+	if (!plan->wire.count)
+		return 0;
+	job->wire = pages_get(plan->wire.count);
+	if (!job->wire)
+		return failed(failure, JL__STEP_RESOURCES, 0, -ENOMEM);
+	__builtin_memcpy(job->wire, (const char *)plan + plan->wire.offset,
+			 plan->wire.count);
+	return 0;
+}
+
 static int start(struct job *job, struct launch *launch, struct jl__failure *failure)
 {
 	const struct jl__plan *plan = launch->plan;
 	int template_nr;
 
-	if (make_tables(launch, failure) < 0)
+	if (remember_wire(job, plan, failure) < 0 || make_tables(launch, failure) < 0)
 		return failure->code;
 	template_nr = template_get(
 		(const struct jl__tree *)((const char *)plan + plan->tree.offset),
@@ -232,7 +254,7 @@ static int start(struct job *job, struct launch *launch, struct jl__failure *fai
 	if (template_nr < 0)
 		return template_nr;
 	if (kit_take(&job->kit, template_nr, !!(plan->flags & JL__PLAN_HOST_NETWORK),
-		     plan->hierarchies, failure) < 0 ||
+		     plan->hierarchies, job->wire, failure) < 0 ||
 	    apply_limits(job, plan, failure) < 0)
 		return failure->code;
 	if (plan->flags & JL__PLAN_WORK_ON_DISK) {
@@ -255,6 +277,7 @@ static void refuse(const struct jl__request *request, struct job *job)
 
 	fd_close(&job->status);
 	(void)work_remove(&job->kit, 1);
+	job_leave_network(job);
 	kit_discard(&job->kit);
 	job->state = JOB_FREE;
 	client_send(&reply, NULL, 0, -1);
@@ -276,22 +299,23 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 		uint32_t size, const int *streams)
 {
 	struct launch launch = { .plan = plan, .work = -1 };
-	struct job none = { .state = JOB_FREE, .status = -1 }, *job = job_new();
-	int line;
+	struct job none = { .state = JOB_FREE, .status = -1 }, *job;
+	int line = plan_check(plan, size);
 
+	job = line ? NULL : job_new();
+	if (!line && plan->spare.count)
+		stock_spare((const struct jl__wire *)((const char *)plan +
+						      plan->spare.offset));
 	if (!job) {
 		kit_init(&none.kit);
-		failed(&none.failure, JL__STEP_RESOURCES, 2, -EAGAIN);
+		if (line)
+			failed(&none.failure, JL__STEP_PLAN, (uint32_t)line, -EINVAL);
+		else
+			failed(&none.failure, JL__STEP_RESOURCES, 2, -EAGAIN);
 		refuse(request, &none);
 		return;
 	}
 	job->id = request->job;
-	line = plan_check(plan, size);
-	if (line) {
-		failed(&job->failure, JL__STEP_PLAN, (uint32_t)line, -EINVAL);
-		refuse(request, job);
-		return;
-	}
 	job->flags = plan->flags;
 	job->timeout_usec = plan->timeout_usec;
 	launch.kit = &job->kit;

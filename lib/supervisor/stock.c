@@ -5,6 +5,9 @@
  * the job before runs. It shares our descriptors, and one record of memory in which one
  * kit at a time is asked for and handed over. When it is not there, kits are made when
  * they are needed.
+ *
+ * A kit in a network is made for one place, which the library has taken ahead and may give
+ * to one of its next jobs. There is at most one.
  */
 #include "supervisor/supervisor.h"
 
@@ -36,13 +39,16 @@ static int maker_main(void *unused)
 
 	(void)unused;
 	kit_forget_holders();
+	network_forget_sockets();
 	for (;;) {
 		/* Asked once: between two looks it may become what we would sleep on. */
 		while ((now = maker_state()) != MAKER_ASKED)
 			(void)jl__sys_futex(&maker->state, FUTEX_WAIT, now, NULL, NULL,
 					    0);
-		maker->code = kit_complete(&maker->kit, maker->host_net,
-					   maker->hierarchies, &maker->failure);
+		maker->code = kit_complete(
+			&maker->kit, maker->host_net, maker->hierarchies,
+			maker->wire.head.size ? &maker->wire.head : NULL,
+			&maker->failure);
 		set_state(MAKER_DONE);
 	}
 	return 0;
@@ -74,6 +80,16 @@ static int maker_died(void)
 
 /* ---- our side ---- */
 
+/*
+ * Not tried a second time: of what was laid something may still be on its way out. Who
+ * claims the place is told.
+ */
+static void spare_failed(const struct jl__failure *failure)
+{
+	sv.spare_failure = *failure;
+	sv.spare_state = SPARE_FAILED;
+}
+
 /* A kit that is done goes to the stock; one that failed is dropped. */
 static void collect(void)
 {
@@ -81,12 +97,17 @@ static void collect(void)
 
 	if (sv.maker < 0 || maker_state() != MAKER_DONE)
 		return;
-	if (maker->code == 0) {
+	if (maker->code == 0 && sv.spare_state == SPARE_ASKED) {
+		sv.wired = maker->kit;
+		sv.spare_state = SPARE_READY;
+	} else if (maker->code == 0) {
 		sv.kits[sv.kits_ready++] = maker->kit;
 	} else {
 		/* The next job will meet the same failure, and report it. */
 		kit_discard(&maker->kit);
 		sv.starts = 0;
+		if (sv.spare_state == SPARE_ASKED)
+			spare_failed(&maker->failure);
 	}
 	set_state(MAKER_IDLE);
 }
@@ -101,8 +122,11 @@ static void settle(void)
 				    &second, NULL, 0);
 		if (maker_state() != MAKER_ASKED || !maker_died())
 			continue;
+		failed(&sv.shared->maker.failure, JL__STEP_RESOURCES, 4, -EIO);
 		kit_discard(&sv.shared->maker.kit);
 		fd_close(&sv.maker);
+		if (sv.spare_state == SPARE_ASKED)
+			spare_failed(&sv.shared->maker.failure);
 	}
 	collect();
 }
@@ -116,6 +140,12 @@ static int ask(struct jl__failure *failure)
 		return failure->code;
 	maker->host_net = sv.shape_host_net;
 	maker->hierarchies = sv.shape_hierarchies;
+	maker->wire.head.size = 0;
+	if (sv.spare_state == SPARE_WAITING) {
+		maker->wire = sv.spare;
+		maker->host_net = 0;
+		sv.spare_state = SPARE_ASKED;
+	}
 	set_state(MAKER_ASKED);
 	return 0;
 }
@@ -131,16 +161,48 @@ void stock_refill(void)
 	struct maker *maker = &sv.shared->maker;
 
 	collect();
-	if (sv.maker < 0 || sv.starts < 2 || sv.kits_ready >= MAX_KITS || sv.client < 0 ||
-	    sv.starting || maker_state() != MAKER_IDLE || (sv.running && sv.kits_ready))
+	if (sv.client < 0)
+		stock_drop_spare();
+	if (sv.maker < 0 || sv.starts < 2 || sv.client < 0 || sv.starting ||
+	    maker_state() != MAKER_IDLE)
 		return;
-	ask(&maker->failure);
+	if (sv.spare_state == SPARE_WAITING ||
+	    (sv.spare_state == SPARE_NONE && sv.kits_ready < MAX_KITS &&
+	     !(sv.running && sv.kits_ready)))
+		ask(&maker->failure);
+}
+
+void stock_spare(const struct jl__wire *wire)
+{
+	stock_drop_spare();
+	__builtin_memcpy(&sv.spare, wire, wire->size);
+	sv.spare_state = SPARE_WAITING;
+}
+
+void stock_drop_spare(void)
+{
+	struct kit none, *kit = &none;
+
+	if (sv.spare_state == SPARE_ASKED)
+		settle();
+	if (sv.spare_state == SPARE_NONE)
+		return;
+	kit_init(&none);
+	if (sv.spare_state == SPARE_READY)
+		kit = &sv.wired;
+	network_leave(kit, &sv.spare.head);
+	kit_discard(kit);
+	sv.spare_state = SPARE_NONE;
 }
 
 /* A template is being replaced: kits made from it are not what anybody asks for now. */
 void stock_forget(int template_nr)
 {
 	settle();
+	if (sv.spare_state == SPARE_READY && sv.wired.template_nr == template_nr) {
+		fd_close(&sv.wired.root);
+		sv.wired.template_nr = -1;
+	}
 	for (uint32_t i = 0; i < sv.kits_ready; i++)
 		while (i < sv.kits_ready && sv.kits[i].template_nr == template_nr) {
 			kit_discard(&sv.kits[i]);
@@ -151,6 +213,7 @@ void stock_forget(int template_nr)
 void stock_close(void)
 {
 	settle();
+	stock_drop_spare();
 	while (sv.kits_ready)
 		kit_discard(&sv.kits[--sv.kits_ready]);
 }
@@ -194,27 +257,54 @@ static int wait_for_network(struct jl__failure *failure)
 	return failure->code;
 }
 
+/* The kit that was made for this place: 1 and handed over, 0 when there is none. */
+static int take_wired(struct kit *kit, const struct jl__wire *wire,
+		      struct jl__failure *failure)
+{
+	enum spare_state was;
+
+	if (sv.spare_state == SPARE_NONE || sv.spare.head.number != wire->number)
+		return 0;
+	if (sv.spare_state == SPARE_ASKED)
+		settle();
+	was = sv.spare_state;
+	sv.spare_state = SPARE_NONE;
+	if (was == SPARE_READY)
+		*kit = sv.wired;
+	else if (was == SPARE_FAILED)
+		*failure = sv.spare_failure;
+	return was == SPARE_READY ? 1 : was == SPARE_FAILED ? failure->code : 0;
+}
+
+static int take_any(struct kit *kit, int template_nr, struct jl__failure *failure)
+{
+	if (!sv.kits_ready)
+		settle();
+	if (!sv.kits_ready)
+		return kit_begin(kit, template_nr, failure);
+	*kit = sv.kits[--sv.kits_ready];
+	return 0;
+}
+
 int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies,
-	     struct jl__failure *failure)
+	     struct jl__wire *wire, struct jl__failure *failure)
 {
 	int r = 0;
 
 	sv.shape_template = template_nr;
 	sv.shape_host_net = host_net;
 	sv.shape_hierarchies = hierarchies;
-	if (!sv.kits_ready)
-		settle();
-	if (!sv.privileged && !host_net && wait_for_network(failure) < 0)
-		return failure->code;
-	if (sv.kits_ready) {
-		*kit = sv.kits[--sv.kits_ready];
-		adapt(kit, template_nr, host_net, hierarchies);
-	} else {
-		r = kit_begin(kit, template_nr, failure);
-	}
-	if (r == 0)
-		r = kit_complete(kit, host_net, hierarchies, failure);
+	if (wire)
+		r = take_wired(kit, wire, failure);
+	else if (!sv.privileged && !host_net)
+		r = wait_for_network(failure);
 	if (r < 0)
-		kit_discard(kit);
+		return r;
+	if (r == 0)
+		r = take_any(kit, template_nr, failure);
+	if (r >= 0) {
+		adapt(kit, template_nr, host_net, hierarchies);
+		r = kit_complete(kit, host_net, hierarchies, wire, failure);
+	}
 	return r;
 }

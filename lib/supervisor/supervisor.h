@@ -12,6 +12,7 @@
 
 #include "plan/plan.h"
 #include "sys/sys.h"
+#include "sys/wire.h"
 
 #define MAX_JOBS 65536u
 #define MAX_TEMPLATES 8u
@@ -24,6 +25,8 @@ struct kit {
 	int template_nr;
 	int userns;
 	int netns;			 /* -1: network of the host */
+	int folder; /* of the network it is wired to; -1: none, or not laid yet */
+	uint32_t wire; /* number of what is laid in its network namespace; 0: nothing */
 	int oom;			 /* eventfd, cgroup v1 only */
 	int groups[JL__HIERARCHIES_MAX]; /* folders of the job's cgroups */
 	int tasks[JL__HIERARCHIES_MAX];	 /* their tasks files, cgroup v1 only */
@@ -81,6 +84,7 @@ struct job {
 	uint32_t stat_count;
 	size_t stats_len;
 	char *stats; /* read, while the groups are not removed yet */
+	struct jl__wire *wire; /* pages of its own; NULL: not in a network */
 	uint8_t stat_hierarchy[16];
 	char stat_names[STAT_NAMES_BYTES]; /* NUL separated */
 };
@@ -93,6 +97,14 @@ struct root_template {
 	char tree[TREE_BYTES_MAX] __attribute__((aligned(8)));
 };
 
+union wire {
+	struct jl__wire head;
+	char bytes[JL__WIRE_MAX];
+};
+
+/* A place the library has taken ahead: who claims it finds everything laid. */
+enum spare_state { SPARE_NONE, SPARE_WAITING, SPARE_ASKED, SPARE_READY, SPARE_FAILED };
+
 /* One kit at a time is asked for and handed over. */
 struct maker {
 	uint32_t state; /* futex; whoever changes it owns the rest until then */
@@ -101,6 +113,7 @@ struct maker {
 	int host_net;
 	uint32_t hierarchies;
 	struct kit kit;
+	union wire wire; /* size 0: none */
 };
 
 /* What the maker and children of ours see as it changes. */
@@ -144,6 +157,10 @@ struct supervisor {
 	int maker; /* pidfd; -1: none */
 	struct kit kits[MAX_KITS];
 	uint32_t kits_ready;
+	enum spare_state spare_state;
+	union wire spare;  /* a place of nobody yet */
+	struct kit wired;  /* made for it; SPARE_READY */
+	struct jl__failure spare_failure; /* SPARE_FAILED */
 	/* shape of the last job: what the next kit is made for */
 	int shape_template;
 	int shape_host_net;
@@ -220,8 +237,9 @@ void kit_discard(struct kit *kit);
 /* Closes what the job holds by itself once it is cloned. */
 void kit_close(struct kit *kit);
 int kit_begin(struct kit *kit, int template_nr, struct jl__failure *failure);
+/* wire is NULL for a network of nothing but loopback. */
 int kit_complete(struct kit *kit, int host_net, uint32_t hierarchies,
-		 struct jl__failure *failure);
+		 struct jl__wire *wire, struct jl__failure *failure);
 /* Removes the cgroups; 0, or -EBUSY while something is in them. */
 int kit_remove_groups(struct kit *kit);
 
@@ -231,9 +249,21 @@ void stock_close(void);
 /* Asks for another kit when one is missing; never waits. */
 void stock_refill(void);
 void stock_forget(int template_nr);
+/* A place to be laid ahead; the one before is given back when nobody took it. */
+void stock_spare(const struct jl__wire *wire);
+/* Gives the place back that nobody took. */
+void stock_drop_spare(void);
 /* A kit of the wanted shape, from the stock or made now. */
 int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies,
-	     struct jl__failure *failure);
+	     struct jl__wire *wire, struct jl__failure *failure);
+
+/* network.c */
+void network_forget_sockets(void);
+/* Makes what the kit does not have yet: a namespace, and in it what wire says. */
+int network_complete(struct kit *kit, struct jl__wire *wire, struct jl__failure *failure);
+int network_counters(const struct jl__wire *wire, struct jl__wire_counters *ret);
+/* Gives the place back: rules, record, namespace; also one that was never laid. */
+void network_leave(struct kit *kit, struct jl__wire *wire);
 
 /* launch.c */
 /* Streams and plan stay the caller's. */
@@ -250,6 +280,7 @@ void job_exited(struct job *job);
 void job_oom(struct job *job);
 void job_empty(struct job *job);
 void job_removed(struct job *job);
+void job_leave_network(struct job *job);
 void job_kill(struct job *job, uint32_t why);
 int job_signal(struct job *job, int signal);
 void job_watch(struct job *job, enum watch kind, int fd, uint32_t events);
