@@ -15,5 +15,6 @@
 #include <joblet/job.h>
 #include <joblet/limits.h>
 #include <joblet/log.h>
+#include <joblet/sched.h>
 
 #endif

@@ -36,24 +36,29 @@ typedef struct jl_sched jl_sched;
 JL_API JL_MUST_CHECK int jl_time_parse_span(const char *text, uint64_t *ret_usec,
 					    jl_error **ret_err);
 /**
- * Read a time: a span from now (1 s to 365 days), or an absolute one as
- * "2025-07-18T20:02:48", with an optional fraction, "Z" or "+02:00" behind; a blank for
- * the "T", no seconds, and no zone (then the caller's local time) are fine.
+ * Read a time: a span from now (1 s to 365 days, also with "+" in front), or an absolute
+ * one as "2025-07-18T20:02:48", with an optional fraction, "Z" or "+02:00" behind; a blank
+ * for the "T", no seconds, and no zone (then the caller's local time: TZ, else
+ * /etc/localtime) are fine. Ten digits are seconds since 1970, thirteen milliseconds.
+ *
+ * A local time that does not exist (the clock was put forward) is taken as the moment of
+ * the change; of one that exists twice the first is meant.
  *
  * @param text           What was written.
  * @param now_usec       Now.
- * @param[out] ret_usec  The time.
+ * @param[out] ret_usec  The time; it may have passed.
  * @param[out] ret_err   Reason of a failure; may be NULL.
- * @return 0, -EINVAL, -ERANGE.
+ * @return 0, -EINVAL, -ERANGE, -ENOMEM.
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_time_parse(const char *text, uint64_t now_usec,
 				       uint64_t *ret_usec, jl_error **ret_err);
 
 /**
- * Read a rule: "every SPAN", or a cron expression ("0 2 * * *", with names, ranges, lists,
- * steps, @hourly … @yearly), optionally with "TZ=ZONE " in front; default is the local
- * zone.
+ * Read a rule: "every SPAN" (at least 1 s), or a cron expression ("0 2 * * *", with names,
+ * ranges, lists, steps, @hourly … @yearly), the latter optionally with "TZ=ZONE " in
+ * front; default is the local zone. Sunday is 0 and 7; of a day of month and a day of week
+ * that are both restricted (begin with no star), one is enough.
  *
  * @param text           The rule.
  * @param[out] ret_rule  The rule, released with jl_rule_free().
@@ -66,9 +71,11 @@ JL_API JL_MUST_CHECK int jl_rule_parse(const char *text, jl_rule **ret_rule,
 /** Release a rule. @param rule Rule; NULL is fine. @since 0.1 */
 JL_API void jl_rule_free(jl_rule *rule);
 /**
- * The first time of a rule after another. A local time that does not exist (the clock was
- * put forward) is taken as the moment of the change; one that exists twice counts once,
- * the first time.
+ * The first time of a rule after another. Of cron, a local time that does not exist (the
+ * clock was put forward) is taken as the moment of the change; one that exists twice
+ * counts once, the first time. A rule for every hour ("*" or all of them) goes by the
+ * hours that pass instead: what does not exist is left out, what exists twice counts
+ * twice.
  *
  * @param rule        Rule.
  * @param after_usec  The time before; for "every", the time the last run was due, or the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where things of this caller lie, and what this caller is. The only reader of the
- * environment. */
+ * environment, but for TZ (sched/). */
 #define JL_MODULE "ctx"
 
 #include <errno.h>

@@ -23,6 +23,8 @@ LIB = {
     "ctx": {"base", "sys", "cgroup", "sandbox", PUBLIC},
     "spawn": {"base", "sys", "ctx", "cgroup", "sandbox", "rootfs", "ns", "net", "plan", PUBLIC},
     "supervisor": {"sys", "plan"},
+    "sched": {"base", "sys", PUBLIC},
+    "upload": {"base", "sys", PUBLIC},
     # Private archives of the programs, not in libjoblet.
     "config": set(),
     "rpc": {"base", PUBLIC},

@@ -79,6 +79,29 @@ static int probe(jl_error **err)
 	return r;
 }
 
+static int use_schedule(jl_error **err)
+{
+	jl_sched *sched = NULL;
+	jl_rule *rule = NULL;
+	uint64_t at = 0;
+	int r = jl_time_parse("2025-07-18T20:02:48", 0, &at, err);
+
+	if (r == 0)
+		r = jl_rule_parse("TZ=Europe/Berlin 0 2 * * *", &rule, err);
+	if (r == 0)
+		r = jl_rule_next(rule, at, &at);
+	if (r == 0)
+		r = jl_sched_new(&sched, err);
+	for (uint64_t key = 0; r == 0 && key < 100; key++)
+		r = jl_sched_add(sched, key, at - key);
+	if (r == 0)
+		REQUIRE(jl_sched_count(sched) == 100 &&
+			jl_sched_next_usec(sched) == at - 99);
+	jl_sched_free(sched);
+	jl_rule_free(rule);
+	return r;
+}
+
 static int open_missing_cgroup(jl_error **err)
 {
 	jl_cgroup *cgroup = NULL;
@@ -252,6 +275,7 @@ const struct scenario scenarios[] = {
 	{ "a cgroup that is not there", open_missing_cgroup },
 	{ "a cgroup from start to end", use_cgroup, .needs_root = true },
 	{ "a description", describe },
+	{ "times, a rule and a queue", use_schedule },
 	{ "the explanation of a job", explain, .may_pass = true },
 	{ "a job from start to end", run_job, .needs_root = true, .may_pass = true },
 	{ .name = NULL },
