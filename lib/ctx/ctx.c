@@ -83,6 +83,7 @@ jl_ctx *jl_ctx_unref(jl_ctx *ctx)
 	(void)jl__cg_tree_free(ctx->cgroups);
 	jl__free(ctx->cgroup_base);
 	jl__free(ctx->state_dir);
+	jl__free(ctx->sockets);
 	(void)pthread_mutex_destroy(&ctx->lock);
 	jl__free(ctx);
 	return NULL;

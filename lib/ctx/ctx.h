@@ -39,6 +39,7 @@ struct jl_ctx {
 	void *log_data;
 	char *cgroup_base;
 	char *state_dir;
+	char *sockets; /* folder where supervisors listen, or NULL */
 	struct jl__cg_tree *cgroups;
 	int epoll_fd;
 	int event_fd; /* readable while ended jobs wait to be taken */

@@ -189,12 +189,15 @@ enum jl__step {
 	JL__STEP_READBACK,
 	JL__STEP_OOM_EVENT,
 	JL__STEP_WORK,
+	JL__STEP_LOG,	 /* op: 0 pump, 1 pipe, 2 log, 3 index */
+	JL__STEP_RECORD, /* op: 0 begun, 1 room for the result */
 	JL__STEP_CLONE,
 	JL__STEP_JOIN, /* op: hierarchy */
 	JL__STEP_SESSION,
 	JL__STEP_ROOT,
 	JL__STEP_MOUNT, /* op: index into ops */
 	JL__STEP_PIVOT,
+	JL__STEP_UPLOAD, /* text: its path below /work */
 	JL__STEP_HOSTNAME,
 	JL__STEP_RLIMIT, /* op: index into rlimits */
 	JL__STEP_STDIO,
@@ -210,23 +213,40 @@ enum jl__step {
 	JL__STEP_DIED, /* before its command, of nothing it could report */
 };
 
-/* Written into the status pipe by whoever fails on the way to the command. */
+/*
+ * Written into the status pipe by whoever fails on the way to the command, in one go:
+ * text_len bytes of text follow, not terminated.
+ */
 struct jl__failure {
 	uint32_t step;
 	uint32_t op;
 	int32_t code; /* negative errno */
-	uint32_t unused;
+	uint32_t text_len;
 };
+#define JL__FAILURE_TEXT_MAX 512u
 
 /* ---- messages ---- */
 
 enum jl__request_type {
 	JL__REQUEST_HELLO = 1, /* struct jl__hello, fds */
-	JL__REQUEST_SPAWN,     /* struct jl__request, plan; fds: 3 streams [, memfd] */
-	JL__REQUEST_SIGNAL,    /* number: signal */
-	JL__REQUEST_STOP,      /* number: grace in µs */
+	/* struct jl__request, plan; fds: 3 streams [, memfd with the plan]
+	 * [, durable: folder of the job] [, uploads: folder] */
+	JL__REQUEST_SPAWN,
+	JL__REQUEST_SIGNAL, /* number: signal */
+	JL__REQUEST_STOP,   /* number: grace in µs */
 	JL__REQUEST_KILL,
-	JL__REQUEST_WORK, /* struct jl__request_work; fds: folder for /work on disk */
+	JL__REQUEST_WORK,   /* struct jl__request_work; fds: folder for /work on disk */
+	JL__REQUEST_LISTEN, /* struct jl__request_listen; fds: socket, its folder */
+	JL__REQUEST_ADOPT,  /* struct jl__request_adopt, from whoever has connected */
+	/*
+	 * Kept for what reaches into a running job, from whoever has adopted it: EXEC
+	 * gets descriptors of its namespaces, root and cgroups, for a process to be
+	 * cloned into them; ATTACH gets its terminal, or the ends of its streams; COPY
+	 * gets its root.
+	 */
+	JL__REQUEST_EXEC = 32,
+	JL__REQUEST_ATTACH = 33,
+	JL__REQUEST_COPY = 34,
 };
 
 struct jl__request {
@@ -239,6 +259,18 @@ struct jl__request_work {
 	struct jl__request head;
 	char name[64]; /* of the folder, to remove it at the end */
 	char path[];   /* NUL terminated */
+};
+
+struct jl__request_listen {
+	struct jl__request head;
+	char name[64]; /* of the socket in its folder, to remove it at the end */
+};
+
+#define JL__ID_SIZE 37 /* a UUID as text, with its NUL */
+
+struct jl__request_adopt {
+	struct jl__request head;
+	char id[JL__ID_SIZE + 3];
 };
 
 #define JL__HELLO_PRIVILEGED (1u << 0) /* own range of ids for each job */
@@ -265,9 +297,10 @@ struct jl__hello {
 
 enum jl__reply_type {
 	JL__REPLY_READY = 1, /* answer to hello */
-	JL__REPLY_STARTED,   /* fds: pidfd */
-	JL__REPLY_FAILED,    /* failure */
+	JL__REPLY_STARTED,   /* fds: pidfd, unless it is ending already */
+	JL__REPLY_FAILED,    /* failure, followed by its text */
 	JL__REPLY_ENDED, /* followed by statistics: name NUL, uint32_t length, bytes … */
+	JL__REPLY_UNKNOWN, /* to ADOPT: no such job, or code says why not */
 };
 
 #define JL__ENDED_TIMEOUT (1u << 0)
@@ -278,7 +311,7 @@ struct jl__reply {
 	uint32_t type;
 	uint32_t job;
 	uint32_t group;	 /* STARTED: number of its cgroup, "job-<group>" */
-	uint32_t flags;	 /* ENDED: JL__ENDED_ */
+	uint32_t flags;	 /* ENDED: JL__ENDED_; STARTED: hierarchies it has a cgroup in */
 	int32_t code;	 /* ENDED: exit code or signal */
 	uint32_t signal; /* ENDED: 1 when code is a signal */
 	struct jl__failure failure;
@@ -301,10 +334,14 @@ struct jl__record {
 	uint32_t magic;
 	uint32_t size;	  /* bytes, this header included */
 	uint32_t sum;	  /* FNV-1a of the bytes behind it, taken with this field as 0 */
-	uint32_t log_cut; /* 1: the log reached its cap */
+	uint32_t log_cut; /* JL__LOG_ */
 	struct jl__reply reply;
-	/* behind it: the statistics of the reply */
+	/* behind it: what follows the reply */
 };
+
+#define JL__LOG_WHOLE 0u
+#define JL__LOG_FULL 1u	  /* reached its cap; there is a mark in it */
+#define JL__LOG_FAILED 2u /* could not be written to the end: no room, I/O error */
 
 /* One entry of `log.index`; in order, without gaps. Bytes behind the last entry were
  * written by nobody in particular. */

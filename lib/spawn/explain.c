@@ -267,17 +267,89 @@ static const char *const step_texts[] = {
 	[JL__STEP_VERIFY_CGROUP] = "the job is not in its cgroup; it was not started",
 	[JL__STEP_VERIFY_CAPS] = "the job still has privileges; it was not started",
 	[JL__STEP_SECCOMP] = "cannot install the system call filter",
+	[JL__STEP_COMMAND] = "cannot run the command",
+	[JL__STEP_WORK_DIR] = "cannot enter the working directory of the job",
+	[JL__STEP_MOUNT] = "cannot mount what the job sees",
+	[JL__STEP_TREE] = "cannot show the job its root",
+	[JL__STEP_LIMIT] = "cannot apply a limit",
+	[JL__STEP_READBACK] = "a limit does not hold",
+	[JL__STEP_RLIMIT] = "cannot set a resource limit",
 	[JL__STEP_DIED] =
 		"the job was killed before its command ran; is its memory limit too small?",
 	[JL__STEP_INIT] = "the job's init cannot start the command",
 };
 
-int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *f,
-		  jl_error **err)
+/* Size of /work in memory; 0: on a disk, or not told. */
+static uint64_t work_bytes(const struct jl__plan *plan)
 {
-	const struct jl__tree *tree = jl__plan_items(plan, plan->tree);
-	const struct jl__op *ops = jl__plan_items(plan, plan->ops);
+	const struct jl__op *ops = plan ? jl__plan_items(plan, plan->ops) : NULL;
 
+	for (uint32_t i = 0; plan && i < plan->ops.count; i++)
+		if (ops[i].type == JL__OP_SCRATCH &&
+		    strcmp(jl__plan_text(plan, ops[i].path), "work") == 0)
+			return ops[i].number;
+	return 0;
+}
+
+static int fail_upload(const struct jl__plan *plan, const struct jl__failure *f,
+		       const char *text, jl_error **err)
+{
+	uint64_t bytes = work_bytes(plan);
+
+	if (f->code == -EINVAL)
+		return jl__fail(err, f->code,
+				"uploaded %s is neither a file nor a folder nor a link",
+				text);
+	if (f->code == -ENOSPC && bytes)
+		return jl__fail(err, f->code,
+				"cannot copy uploaded %s into /work: its %" PRIu64
+				" bytes are used up; a larger disk limit helps",
+				text, bytes);
+	if (f->code == -ENOSPC || f->code == -EDQUOT)
+		return jl__fail(err, f->code,
+				"cannot copy uploaded %s into /work, which is full",
+				text);
+	return jl__fail_errno(err, f->code, "cannot copy uploaded %s into /work", text);
+}
+
+static int fail_record(const struct jl__failure *f, jl_error **err)
+{
+	if (f->step == JL__STEP_LOG)
+		return jl__fail_errno(err, f->code, "cannot make the log of the job");
+	if (f->op == 0 && f->code == -EEXIST)
+		return jl__fail(err, f->code,
+				"the job has been started already, by somebody else");
+	return jl__fail_errno(err, f->code, "cannot write into the folder of the job");
+}
+
+static int fail_plain(const struct jl__failure *f, jl_error **err)
+{
+	if (f->step == JL__STEP_RESOURCES && f->code == -ECONNRESET)
+		return jl__fail(err, f->code,
+				"the supervisor died while it started the job");
+	if (f->step == JL__STEP_RESOURCES)
+		return jl__fail_errno(err, f->code,
+				      "the supervisor is short of resources");
+	if (f->step < sizeof(step_texts) / sizeof(step_texts[0]) && step_texts[f->step])
+		return jl__fail_errno(err, f->code, "%s", step_texts[f->step]);
+	return jl__fail_errno(err, f->code, "cannot start the job (step %" PRIu32 ")",
+			      f->step);
+}
+
+int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *f,
+		  const char *text, jl_error **err)
+{
+	const struct jl__tree *tree;
+	const struct jl__op *ops;
+
+	if (f->step == JL__STEP_UPLOAD)
+		return fail_upload(plan, f, text ? text : "file", err);
+	if (f->step == JL__STEP_LOG || f->step == JL__STEP_RECORD)
+		return fail_record(f, err);
+	if (!plan)
+		return fail_plain(f, err);
+	tree = jl__plan_items(plan, plan->tree);
+	ops = jl__plan_items(plan, plan->ops);
 	switch (f->step) {
 	case JL__STEP_TREE:
 		if (f->op < tree->count)
@@ -297,17 +369,8 @@ int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *f,
 		return fail_command(plan, f->code, err);
 	case JL__STEP_WORK_DIR:
 		return fail_work_dir(plan, f->code, err);
-	case JL__STEP_RESOURCES:
-		if (f->code == -ECONNRESET)
-			return jl__fail(err, f->code,
-					"the supervisor died while it started the job");
-		return jl__fail_errno(err, f->code,
-				      "the supervisor is short of resources");
 	default:
 		break;
 	}
-	if (f->step < sizeof(step_texts) / sizeof(step_texts[0]) && step_texts[f->step])
-		return jl__fail_errno(err, f->code, "%s", step_texts[f->step]);
-	return jl__fail_errno(err, f->code, "cannot start the job (step %" PRIu32 ")",
-			      f->step);
+	return fail_plain(f, err);
 }

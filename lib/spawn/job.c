@@ -14,13 +14,14 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/parse.h"
+#include "spawn/durable.h"
 #include "spawn/link.h"
 #include "spawn/plan.h"
 #include "sys/sys.h"
 
 /* ---- starting ---- */
 
-static int make_id(char id[33])
+static int make_id(char id[JL__ID_SIZE])
 {
 	unsigned char bytes[16];
 
@@ -54,7 +55,7 @@ static int plan_memory(const struct jl__buf *plan)
 }
 
 static int send_plan(struct jl__link *link, const jl_job *job, const jl_job_spec *spec,
-		     const struct jl__buf *plan)
+		     const struct jl__durable *durable, const struct jl__buf *plan)
 {
 	struct jl__request request = {
 		.type = JL__REQUEST_SPAWN,
@@ -62,21 +63,27 @@ static int send_plan(struct jl__link *link, const jl_job *job, const jl_job_spec
 		.number = plan->len,
 	};
 	_cleanup_close_ int memory = -EBADF;
-	int fds[4];
+	bool inside = plan->len <= JL__PLAN_INLINE_MAX;
+	uint32_t count = 3;
+	int fds[6];
 
 	for (int i = 0; i < 3; i++)
 		fds[i] = spec->streams[i] >= 0 ? spec->streams[i] : link->devnull;
-	if (plan->len <= JL__PLAN_INLINE_MAX)
-		return jl__link_send(link, &request, sizeof(request), plan->data,
-				     plan->len, fds, 3);
-	memory = plan_memory(plan);
-	if (memory < 0)
-		return memory;
-	fds[3] = memory;
-	return jl__link_send(link, &request, sizeof(request), NULL, 0, fds, 4);
+	if (!inside) {
+		memory = plan_memory(plan);
+		if (memory < 0)
+			return memory;
+		fds[count++] = memory;
+	}
+	if (durable)
+		fds[count++] = durable->folder;
+	if (durable && durable->uploads >= 0)
+		fds[count++] = durable->uploads;
+	return jl__link_send(link, &request, sizeof(request), plan->data,
+			     inside ? plan->len : 0, fds, count);
 }
 
-static jl_job *job_new(jl_ctx *ctx, struct jl__link *link, bool keep)
+jl_job *jl__job_new(jl_ctx *ctx, struct jl__link *link, bool keep)
 {
 	jl_job *job = jl__calloc(1, sizeof(*job));
 
@@ -94,16 +101,18 @@ static jl_job *job_new(jl_ctx *ctx, struct jl__link *link, bool keep)
 }
 
 static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
-		 jl_error **err)
+		 const struct jl__durable *durable, jl_error **err)
 {
 	_cleanup_(jl__buf_done) struct jl__buf plan = JL__BUF_SECRET(JL__PLAN_MAX);
 	int r;
 
 	r = jl__plan_compile(link, spec, job->id, &plan, err);
+	if (r == 0 && durable)
+		r = jl__plan_set_durable(&plan, durable, err);
 	if (r < 0)
 		return r;
 	jl__link_add(link, job);
-	r = send_plan(link, job, spec, &plan);
+	r = send_plan(link, job, spec, durable, &plan);
 	if (r == -ECONNRESET)
 		(void)jl__link_receive(link, 0); /* notices, and sees everybody off */
 	else if (r < 0)
@@ -117,7 +126,8 @@ static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 	/* Look again at the host's files before the next start. */
 	if (job->failure.code == -ESTALE)
 		link->view_usec = 0;
-	return jl__plan_fail((const struct jl__plan *)plan.data, &job->failure, err);
+	return jl__plan_fail((const struct jl__plan *)plan.data, &job->failure,
+			     job->failure_text, err);
 }
 
 /* What can be told without a supervisor is told before one is started. */
@@ -131,8 +141,8 @@ static int connect_for(jl_ctx *ctx, const jl_job_spec *spec, struct jl__link **r
 	return r < 0 ? r : jl__link_get(ctx, ret, ret_err);
 }
 
-int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
-		 jl_error **ret_err)
+int jl__job_start(jl_ctx *ctx, const jl_job_spec *spec, const struct jl__durable *durable,
+		  jl_job **ret_job, jl_error **ret_err)
 {
 	struct jl__link *link;
 	jl_job *job;
@@ -141,10 +151,12 @@ int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
 	r = connect_for(ctx, spec, &link, ret_err);
 	if (r < 0)
 		return r;
-	job = job_new(ctx, link, spec->orphan == JL_ORPHAN_KEEP);
+	job = jl__job_new(ctx, link, durable || spec->orphan == JL_ORPHAN_KEEP);
 	if (!job)
 		return jl__oom(ret_err);
-	r = start(link, job, spec, ret_err);
+	if (durable)
+		(void)snprintf(job->id, sizeof(job->id), "%s", durable->id);
+	r = start(link, job, spec, durable, ret_err);
 	if (r < 0) {
 		(void)jl_job_unref(job);
 		/* What the sentence says is what is returned, also where it was
@@ -153,6 +165,12 @@ int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
 	}
 	*ret_job = job;
 	return 0;
+}
+
+int jl_job_spawn(jl_ctx *ctx, const jl_job_spec *spec, jl_job **ret_job,
+		 jl_error **ret_err)
+{
+	return jl__job_start(ctx, spec, NULL, ret_job, ret_err);
 }
 
 int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spec, char **ret_text,

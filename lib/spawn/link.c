@@ -66,12 +66,16 @@ void jl__link_drop(struct jl__link *link, jl_job *job)
 static void job_release(jl_job *job)
 {
 	(void)jl__close(job->pidfd);
+	jl__free(job->failure_text);
 	jl__free(job);
 }
 
 /* Ended: on to the list of events, if somebody still holds a handle; otherwise away. */
 static void job_ended(struct jl__link *link, jl_job *job)
 {
+	/* There is one such list, whichever supervisor the job had. */
+	struct jl__link *own = link->ctx->link;
+
 	lock(link->ctx);
 	unlist(link, job);
 	if (job->refs == 0 || job == link->waited_for) {
@@ -82,14 +86,14 @@ static void job_ended(struct jl__link *link, jl_job *job)
 			job_release(job);
 		return;
 	}
-	job->link = link;
+	job->link = own;
 	job->event_waiting = true;
-	job->prev = link->ended_last;
-	if (link->ended_last)
-		link->ended_last->next = job;
+	job->prev = own->ended_last;
+	if (own->ended_last)
+		own->ended_last->next = job;
 	else
-		link->ended_first = job;
-	link->ended_last = job;
+		own->ended_first = job;
+	own->ended_last = job;
 	(void)eventfd_write(link->ctx->event_fd, 1);
 	unlock(link->ctx);
 }
@@ -235,11 +239,17 @@ static void handle(struct jl__link *link, const struct jl__reply *reply, size_t 
 	case JL__REPLY_STARTED:
 		job->pidfd = fd;
 		job->group = reply->group;
+		if (link->ctx->link != link)
+			/* Of a supervisor we did not start we know what it tells. */
+			link->nest.offers = reply->flags;
 		job->result.start_usec = reply->start_usec;
 		set_state(job, JL__JOB_RUNNING);
 		return;
 	case JL__REPLY_FAILED:
 		job->failure = reply->failure;
+		if (len > sizeof(*reply))
+			job->failure_text = jl__strndup((const char *)(reply + 1),
+							len - sizeof(*reply));
 		set_state(job, JL__JOB_FAILED);
 		jl__link_drop(link, job);
 		break;
@@ -248,6 +258,11 @@ static void handle(struct jl__link *link, const struct jl__reply *reply, size_t 
 				   len - sizeof(*reply));
 		set_state(job, JL__JOB_ENDED);
 		job_ended(link, job);
+		break;
+	case JL__REPLY_UNKNOWN:
+		job->failure = (struct jl__failure){ .code = reply->code };
+		set_state(job, JL__JOB_FAILED);
+		jl__link_drop(link, job);
 		break;
 	default:
 		break;
@@ -310,8 +325,13 @@ static void lost(struct jl__link *link)
 		count++;
 		job_ended(link, job);
 	}
-	if (jl__ctx_cgroups(link->ctx, &tree, NULL) == 0 && link->nest.name[0])
-		(void)jl__cg_nest_remove(tree, link->nest.name);
+	if (jl__ctx_cgroups(link->ctx, &tree, NULL) == 0) {
+		/* Somebody else's may be about to clean up itself. */
+		if (link->ctx->link != link)
+			(void)jl__cg_nest_sweep(tree);
+		else if (link->nest.name[0])
+			(void)jl__cg_nest_remove(tree, link->nest.name);
+	}
 	jl__link_sweep_work(link);
 	jl__free(link->work_path);
 	link->work_path = NULL;
@@ -380,10 +400,14 @@ static int pump(struct jl__link *link, jl_error **err)
 {
 	int r = jl__link_owned(link, err);
 
+	if (r < 0)
+		return r;
 	/* A lost supervisor shows up as jobs that ended with that reason. */
-	if (r == 0 && link->fd >= 0)
-		(void)jl__link_receive(link, 0);
-	return r;
+	for (struct jl__link *at = link; at; at = at->adopted)
+		if (at->fd >= 0)
+			(void)jl__link_receive(at, 0);
+	jl__links_tidy(link);
+	return 0;
 }
 
 /*
@@ -399,9 +423,8 @@ static void see_off(struct jl__link *link)
 		supervisor_gone(link);
 }
 
-static void link_close(struct jl__link *link)
+static void link_free(struct jl__link *link)
 {
-	see_off(link);
 	(void)jl__close(link->pidfd);
 	(void)jl__close(link->fd);
 	(void)jl__close(link->devnull);
@@ -414,11 +437,43 @@ static void link_close(struct jl__link *link)
 	}
 	jl__free(link->nest_why);
 	jl__free(link->work_path);
+	jl__free(link->socket);
 	jl__free(link->view);
 	jl__free(link->view_key);
 	jl__ops_done(&link->ops);
 	jl__free(link->inbox);
 	jl__free(link);
+}
+
+static void link_close(struct jl__link *link)
+{
+	see_off(link);
+	while (link->adopted) {
+		struct jl__link *next = link->adopted;
+
+		link->adopted = next->adopted;
+		link_free(next);
+	}
+	link_free(link);
+}
+
+void jl__links_tidy(struct jl__link *own)
+{
+	struct jl__link **slot = &own->adopted;
+
+	while (*slot) {
+		struct jl__link *link = *slot;
+
+		if (link->running) {
+			slot = &link->adopted;
+			continue;
+		}
+		*slot = link->adopted;
+		if (link->fd >= 0)
+			(void)epoll_ctl(link->ctx->epoll_fd, EPOLL_CTL_DEL, link->fd,
+					NULL);
+		link_free(link);
+	}
 }
 
 const struct jl__link_ops jl__link_ops = {
@@ -437,25 +492,71 @@ int jl__link_owned(const struct jl__link *link, jl_error **err)
 			(int)link->owner);
 }
 
-int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
+static struct jl__link *link_new(jl_ctx *ctx)
 {
-	struct jl__link *link = ctx->link;
-	int r;
+	struct jl__link *link = jl__calloc(1, sizeof(*link));
 
-	if (!link) {
-		link = jl__calloc(1, sizeof(*link));
-		if (!link)
+	if (!link)
+		return NULL;
+	link->ctx = ctx;
+	link->owner = getpid();
+	link->fd = link->pidfd = link->devnull = -EBADF;
+	link->inbox = jl__alloc(JL__REPLY_MAX);
+	if (!link->inbox) {
+		jl__free(link);
+		return NULL;
+	}
+	return link;
+}
+
+int jl__link_make(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
+{
+	if (!ctx->link) {
+		ctx->link = link_new(ctx);
+		if (!ctx->link)
 			return jl__oom(err);
-		link->ctx = ctx;
-		link->fd = link->pidfd = link->devnull = -EBADF;
-		link->inbox = jl__alloc(JL__REPLY_MAX);
-		if (!link->inbox) {
-			jl__free(link);
-			return jl__oom(err);
-		}
-		ctx->link = link;
 		ctx->link_ops = &jl__link_ops;
 	}
+	*ret = ctx->link;
+	return 0;
+}
+
+int jl__link_connect(struct jl__link *own, int fd, const char *socket,
+		     struct jl__link **ret, jl_error **err)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct jl__link *link = link_new(own->ctx);
+
+	if (!link) {
+		(void)jl__close(fd);
+		return jl__oom(err);
+	}
+	link->fd = fd;
+	link->socket = jl__strdup(socket);
+	if (!link->socket) {
+		link_free(link);
+		return jl__oom(err);
+	}
+	if (epoll_ctl(own->ctx->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		int code = -errno;
+
+		link_free(link);
+		return jl__fail_errno(err, code, "cannot watch a supervisor");
+	}
+	link->adopted = own->adopted;
+	own->adopted = link;
+	*ret = link;
+	return 0;
+}
+
+int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
+{
+	struct jl__link *link = NULL;
+	int r;
+
+	r = jl__link_make(ctx, &link, err);
+	if (r < 0)
+		return r;
 	if (link->fd >= 0) {
 		r = jl__link_owned(link, err);
 		if (r < 0)
@@ -509,5 +610,7 @@ int jl_job_wait(jl_job *job, uint64_t timeout_usec, jl_error **ret_err)
 					job->id);
 	}
 	take_event(job);
+	if (job->ctx->link->owner == getpid())
+		jl__links_tidy(job->ctx->link);
 	return 0;
 }

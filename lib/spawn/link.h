@@ -28,9 +28,10 @@ struct jl_job {
 	enum jl__job_state state;
 	uint32_t number; /* on the connection */
 	uint32_t group;
-	char id[33];
+	char id[JL__ID_SIZE];
 	int pidfd;
 	struct jl__failure failure;
+	char *failure_text; /* what failed, or NULL */
 	struct jl_result result;
 	struct jl_stats stats;
 	bool stats_known;
@@ -54,16 +55,29 @@ struct jl__link {
 	uint64_t view_usec;
 	struct jl__ops ops; /* what completed the last one, and what it was made for */
 	struct jl__scratch scratch;
+	char *socket;		  /* where the supervisor listens; NULL: nowhere */
+	struct jl__link *adopted; /* the next one to another context's supervisor */
 	const jl_job *waited_for; /* its end needs no event */
 	void *inbox;		  /* JL__REPLY_MAX bytes */
 };
 
+/* The context's own link, with or without a supervisor. */
+int jl__link_make(jl_ctx *ctx, struct jl__link **ret, jl_error **err);
+/* One more, to the supervisor behind a connected socket (durable.c). Takes fd. */
+int jl__link_connect(struct jl__link *own, int fd, const char *socket,
+		     struct jl__link **ret, jl_error **err);
+/* Closes those to other contexts' supervisors that have no job left. */
+void jl__links_tidy(struct jl__link *own);
 /* The link with a living supervisor, started when there is none. */
 int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err);
 /* -EPERM with a sentence in a child of the process that started the supervisor. */
 int jl__link_owned(const struct jl__link *link, jl_error **err);
 /* Starts the supervisor of a link (start.c). */
 int jl__link_start(struct jl__link *link, jl_error **err);
+/* Connects to a socket by its absolute path (listen.c): the descriptor or -errno. */
+int jl__socket_connect(const char *path);
+/* Has the supervisor listen where the context says (listen.c). */
+int jl__link_listen(struct jl__link *link, jl_error **err);
 /* Makes sure the supervisor has a folder for /work on disk (work.c). */
 int jl__link_work(struct jl__link *link, jl_error **err);
 /* Removes what dead supervisors left in the state folder (work.c). */
@@ -77,6 +91,12 @@ int jl__link_receive(struct jl__link *link, int wait_msec);
 void jl__link_add(struct jl__link *link, jl_job *job);
 /* Takes it off again. */
 void jl__link_drop(struct jl__link *link, jl_job *job);
+
+struct jl__durable;
+/* Handles and starts (job.c). durable: NULL for jobs that end with their caller. */
+jl_job *jl__job_new(jl_ctx *ctx, struct jl__link *link, bool keep);
+int jl__job_start(jl_ctx *ctx, const jl_job_spec *spec, const struct jl__durable *durable,
+		  jl_job **ret_job, jl_error **err);
 
 /* What the cgroups and the supervisor said about a job's end, as result and statistics.
  */

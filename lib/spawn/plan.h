@@ -18,13 +18,21 @@
 int jl__plan_compile(struct jl__link *link, const jl_job_spec *spec, const char *id,
 		     struct jl__buf *buf, jl_error **err);
 
+struct jl__durable;
+/* Turns a compiled plan into one of a durable job. */
+int jl__plan_set_durable(struct jl__buf *buf, const struct jl__durable *durable,
+			 jl_error **err);
+
 /* One step a line; values of the description's secrets are shown as ***. */
 int jl__plan_print(const struct jl__plan *plan, const jl_job_spec *spec,
 		   struct jl__buf *out);
 
-/* One sentence for a step that failed. Returns its code. */
+/*
+ * One sentence for a step that failed. Returns its code. plan: NULL when it is not known
+ * any more, and the sentence names less. text: what the failure named itself, or NULL.
+ */
 int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *failure,
-		  jl_error **err);
+		  const char *text, jl_error **err);
 
 static inline const char *jl__plan_text(const struct jl__plan *plan, uint32_t offset)
 {

@@ -445,6 +445,8 @@ int jl__link_start(struct jl__link *link, jl_error **err)
 		r = say_hello(link, tree, err);
 	if (r == 0 && epoll_ctl(link->ctx->epoll_fd, EPOLL_CTL_ADD, link->fd, &event) < 0)
 		r = jl__fail_errno(err, -errno, "cannot watch the supervisor");
+	if (r == 0)
+		r = jl__link_listen(link, err);
 	/* The lock on the nest is the supervisor's alone from here on. */
 	jl__cg_nest_close(&link->nest);
 	if (r < 0) {

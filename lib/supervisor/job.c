@@ -36,7 +36,7 @@ struct job *job_new(void)
 		job = &sv.jobs[sv.jobs_used++];
 	}
 	__builtin_memset(job, 0, sizeof(*job));
-	job->pidfd = job->status = job->events = -1;
+	job->pidfd = job->status = job->events = job->folder = -1;
 	kit_init(&job->kit);
 	return job;
 }
@@ -63,6 +63,8 @@ static void job_unwatch(int *fd)
 
 static void job_free(struct job *job)
 {
+	interests_end(job);
+	fd_close(&job->folder);
 	job->state = JOB_FREE;
 	sv.running--;
 	while (sv.jobs_used && sv.jobs[sv.jobs_used - 1].state == JOB_FREE)
@@ -78,37 +80,59 @@ void jobs_deadline_set(struct job *job, uint64_t deadline)
 		sv.next_deadline_usec = deadline;
 }
 
+static struct jl__reply introduction(const struct job *job)
+{
+	return (struct jl__reply){
+		.type = JL__REPLY_STARTED,
+		.group = job->kit.group,
+		.flags = job->kit.hierarchies,
+		.start_usec = job->start_wall_usec,
+	};
+}
+
+void job_introduce(const struct job *job, uint32_t client, uint32_t number)
+{
+	struct jl__reply reply = introduction(job);
+
+	reply.job = number;
+	client_send(client, &reply, NULL, 0, job->state == JOB_RUNNING ? job->pidfd : -1);
+}
+
 static void job_started(struct job *job)
 {
-	struct jl__reply reply = {
-		.type = JL__REPLY_STARTED,
-		.job = job->id,
-		.group = job->kit.group,
-	};
+	struct jl__reply reply;
 
 	job->state = JOB_RUNNING;
 	job->start_wall_usec = sv.shared->starts[job - sv.jobs].wall_usec;
 	job->start_mono_usec = sv.shared->starts[job - sv.jobs].mono_usec;
 	if (job->timeout_usec && !job->deadline_usec)
 		jobs_deadline_set(job, job->start_mono_usec + job->timeout_usec);
-	reply.start_usec = job->start_wall_usec;
-	client_send(&reply, NULL, 0, job->pidfd);
+	reply = introduction(job);
+	record_started(job, &reply);
+	job_tell(job, &reply, NULL, 0, job->pidfd);
 }
 
 /* End of file: the command runs. A failure record: it never will. */
 void job_status_readable(struct job *job)
 {
-	long got = jl__sys_read(job->status, &job->failure, sizeof(job->failure));
+	struct {
+		struct jl__failure failure;
+		char text[JL__FAILURE_TEXT_MAX];
+	} said = { 0 };
+	long got = jl__sys_read(job->status, &said, sizeof(said));
 
 	if (got == -EINTR || got == -EAGAIN)
 		return;
+	job->failure = said.failure;
+	__builtin_memcpy(job->failure_text, said.text, sizeof(said.text));
 	job_unwatch(&job->status);
 	sv.starting--;
 	/* Closed by exec, which comes right after the times are noted, or by its death.
 	 */
 	if (got == 0 && sv.shared->starts[job - sv.jobs].mono_usec)
 		job_started(job);
-	else if (got != (long)sizeof(job->failure))
+	else if (got < (long)sizeof(job->failure) ||
+		 got != (long)(sizeof(job->failure) + job->failure.text_len))
 		failed(&job->failure, JL__STEP_DIED, 0, got < 0 ? got : -EIO);
 }
 
@@ -208,7 +232,6 @@ static void report_end(struct job *job)
 {
 	struct jl__reply reply = {
 		.type = JL__REPLY_ENDED,
-		.job = job->id,
 		.flags = job->ended,
 		.code = job->exit_signal ? job->exit_signal : job->exit_code,
 		.signal = job->exit_signal != 0,
@@ -219,21 +242,39 @@ static void report_end(struct job *job)
 		.maxrss_bytes = job->maxrss_bytes,
 	};
 
+	const char *more = job->stats ? job->stats : stats;
+	size_t len = job->stats_len;
+
 	if (job->failure.step) {
 		reply.type = JL__REPLY_FAILED;
 		reply.failure = job->failure;
-		job->stats_len = 0;
+		more = job->failure_text;
+		len = job->failure.text_len;
 	}
-	client_send(&reply, job->stats ? job->stats : stats, job->stats_len, -1);
+	record_result(job, &reply, more, len);
+	job_tell(job, &reply, more, len, -1);
 }
 
 static void job_over(struct job *job)
 {
+	if (job->log) {
+		job->over = 1;
+		keep_stats(job);
+		return;
+	}
 	report_end(job);
 	if (job->stats)
 		pages_put(job->stats, sizeof(stats));
 	kit_discard(&job->kit);
 	job_free(job);
+}
+
+void job_logged(struct job *job)
+{
+	job->log = 0;
+	job->log_cut = log_cut(job);
+	if (job->over)
+		job_over(job);
 }
 
 /* Its groups are gone; what it left on disk follows, and it does not hold up the others.
@@ -300,10 +341,12 @@ void job_empty(struct job *job)
 void jobs_retry(void)
 {
 	sv.retry = 0;
+	if (sv.pump_epoll >= 0 && sv.pump < 0)
+		pump_died();
 	for (uint32_t i = 0; i < sv.jobs_used; i++)
 		/* With a pidfd its groups are gone, and its folder is being removed. */
 		if (sv.jobs[i].state == JOB_ENDING && sv.jobs[i].events < 0 &&
-		    sv.jobs[i].pidfd < 0)
+		    sv.jobs[i].pidfd < 0 && !sv.jobs[i].over)
 			job_empty(&sv.jobs[i]);
 }
 
@@ -344,6 +387,9 @@ void job_exited(struct job *job)
 	job_unwatch(&job->pidfd);
 	job_unwatch(&job->kit.oom);
 	job->state = JOB_ENDING;
+	/* With PID 1 everybody inside is dead, and has written what it will ever write.
+	 */
+	log_finish(job);
 	job->deadline_usec = 0;
 	job->stats_len = 0;
 	if (!job->failure.step) {

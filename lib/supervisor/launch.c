@@ -72,6 +72,10 @@ static int plan_check(const struct jl__plan *plan, uint32_t size)
 							      wires[i]->offset),
 				    wires[i]->count) < 0))
 			return __LINE__;
+	if (plan->flags & JL__PLAN_DURABLE &&
+	    (!string_fits(plan, plan->key) ||
+	     text_len((const char *)plan + plan->key) != JL__ID_SIZE - 1))
+		return __LINE__;
 	tree = (const struct jl__tree *)((const char *)plan + plan->tree.offset);
 	if (plan->tree.count < sizeof(*tree) || plan->tree.count > TREE_BYTES_MAX ||
 	    tree->size != plan->tree.count || !tree->count ||
@@ -263,6 +267,10 @@ static int start(struct job *job, struct launch *launch, struct jl__failure *fai
 		if (launch->work < 0)
 			return failed(failure, JL__STEP_WORK, 0, launch->work);
 	}
+	if (plan->flags & JL__PLAN_DURABLE &&
+	    (log_open(job, plan, launch->streams, failure) < 0 ||
+	     record_begin(job, failure) < 0))
+		return failure->code;
 	return clone_child(job, launch, failure);
 }
 
@@ -276,11 +284,15 @@ static void refuse(const struct jl__request *request, struct job *job)
 	};
 
 	fd_close(&job->status);
+	log_discard(job);
 	(void)work_remove(&job->kit, 1);
 	job_leave_network(job);
 	kit_discard(&job->kit);
+	record_result(job, &reply, NULL, 0);
+	interests_end(job);
+	fd_close(&job->folder);
 	job->state = JOB_FREE;
-	client_send(&reply, NULL, 0, -1);
+	client_send(0, &reply, NULL, 0, -1);
 }
 
 static void watch_start(struct job *job)
@@ -291,15 +303,42 @@ static void watch_start(struct job *job)
 	sv.starts++;
 	job_watch(job, WATCH_PID, job->pidfd, EPOLLIN);
 	job_watch(job, WATCH_STATUS, job->status, EPOLLIN);
+	if (job->log)
+		log_watch(job);
 	if (job->kit.oom >= 0)
 		job_watch(job, WATCH_OOM, job->kit.oom, EPOLLIN);
 }
 
-void launch_job(const struct jl__request *request, const struct jl__plan *plan,
-		uint32_t size, const int *streams)
+/* Where the output goes, and what else the plan's flags say has come along. */
+static int take_descriptors(struct job *job, struct launch *launch, const int *streams,
+			    int *others, uint32_t count)
 {
-	struct launch launch = { .plan = plan, .work = -1 };
-	struct job none = { .state = JOB_FREE, .status = -1 }, *job;
+	const struct jl__plan *plan = launch->plan;
+	uint32_t at = 0;
+
+	for (int i = 0; i < 3; i++)
+		launch->streams[i] = streams[i];
+	if (plan->flags & JL__PLAN_DURABLE) {
+		if (at == count)
+			return -EPROTO;
+		job->folder = others[at];
+		others[at++] = -1;
+		put_text(job->key, (const char *)plan + plan->key);
+		launch->streams[1] = launch->streams[2] = -1;
+	}
+	if (plan->flags & JL__PLAN_UPLOADS) {
+		if (at == count)
+			return -EPROTO;
+		launch->uploads = others[at++];
+	}
+	return at == count ? 0 : -EPROTO;
+}
+
+void launch_job(const struct jl__request *request, const struct jl__plan *plan,
+		uint32_t size, const int *streams, int *others, uint32_t other_count)
+{
+	struct launch launch = { .plan = plan, .work = -1, .uploads = -1 };
+	struct job none = { .state = JOB_FREE, .status = -1, .folder = -1 }, *job;
 	int line = plan_check(plan, size);
 
 	job = line ? NULL : job_new();
@@ -315,14 +354,21 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 		refuse(request, &none);
 		return;
 	}
-	job->id = request->job;
+	if (take_descriptors(job, &launch, streams, others, other_count) < 0) {
+		failed(&job->failure, JL__STEP_PLAN, __LINE__, -EINVAL);
+		refuse(request, job);
+		return;
+	}
+	if (interest_add(job, 0, request->job) < 0) {
+		failed(&job->failure, JL__STEP_RESOURCES, 0, -ENOMEM);
+		refuse(request, job);
+		return;
+	}
 	job->flags = plan->flags;
 	job->timeout_usec = plan->timeout_usec;
 	launch.kit = &job->kit;
 	launch.start = &sv.shared->starts[job - sv.jobs];
 	*launch.start = (struct start){ 0 };
-	for (int i = 0; i < 3; i++)
-		launch.streams[i] = streams[i];
 	remember_stats(job, plan);
 	if (start(job, &launch, &job->failure) < 0) {
 		refuse(request, job);
@@ -331,4 +377,8 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 		watch_start(job);
 	}
 	fd_close(&launch.work);
+	/* The pipes' write ends: the job has its own by now. */
+	for (int i = 1; i < 3; i++)
+		if (plan->flags & JL__PLAN_DURABLE)
+			fd_close(&launch.streams[i]);
 }

@@ -20,13 +20,19 @@ static void handle(const struct epoll_event *event)
 
 	switch ((enum watch)(event->data >> 32)) {
 	case WATCH_CLIENT:
-		if (sv.client >= 0 && event->events & EPOLLOUT)
-			client_writable();
-		if (sv.client >= 0 && event->events & ~(uint32_t)EPOLLOUT)
-			client_readable();
+		client_event((uint32_t)event->data, event->events);
 		break;
 	case WATCH_CALLER:
-		client_gone();
+		client_gone(0);
+		break;
+	case WATCH_LISTEN:
+		listen_readable();
+		break;
+	case WATCH_LOGS:
+		logs_done();
+		break;
+	case WATCH_PUMP:
+		pump_died();
 		break;
 	case WATCH_PID:
 		if (job->pidfd >= 0)
@@ -70,7 +76,7 @@ static void loop(void)
 {
 	struct epoll_event events[EVENTS];
 
-	while (sv.client >= 0 || sv.running) {
+	while (sv.connected || sv.running) {
 		long count = jl__sys_epoll_pwait(sv.epoll, events, EVENTS, timeout_msec(),
 						 NULL, 8);
 
@@ -88,6 +94,7 @@ static void loop(void)
 /* Nothing of ours stays: kits that nobody used, the nest, the work folder. */
 static void leave(void)
 {
+	listen_close();
 	stock_close();
 	for (uint32_t i = 0; i < sv.hierarchies; i++) {
 		int up = (int)jl__sys_openat(sv.nest[i], "..",
@@ -111,16 +118,12 @@ static void leave(void)
  */
 static int started_by_library(int argc)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN,
-		.data = (uint64_t)WATCH_CLIENT << 32,
-	};
-
 	if (argc != 1 || jl__sys_getpid() != 1)
 		return 0;
 	sv.client = CLIENT_FD;
 	(void)jl__sys_fcntl(CLIENT_FD, F_SETFD, 1 /* FD_CLOEXEC */);
-	return jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_ADD, CLIENT_FD, &event) == 0;
+	client_add(CLIENT_FD, 1);
+	return 1;
 }
 
 int supervisor_main(int argc, char **argv, char **envp)

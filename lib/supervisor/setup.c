@@ -164,7 +164,8 @@ int supervisor_setup(void)
 	sv.epoll = (int)jl__sys_epoll_create1(02000000 /* EPOLL_CLOEXEC */);
 	if (sv.epoll < 0)
 		return sv.epoll;
-	sv.maker = -1;
+	sv.maker = sv.pump = sv.pump_epoll = sv.pump_asked = sv.pump_done = -1;
+	sv.listen = sv.listen_folder = -1;
 	sv.ids = sv.work = sv.work_lock = -1;
 	for (uint32_t i = 0; i < JL__HIERARCHIES_MAX; i++)
 		sv.nest[i] = -1;

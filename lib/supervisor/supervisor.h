@@ -17,6 +17,7 @@
 #define MAX_JOBS 65536u
 #define MAX_TEMPLATES 8u
 #define MAX_KITS 2u
+#define MAX_CLIENTS 512u
 #define STAT_NAMES_BYTES 320u
 
 /* What a job needs from the kernel before it is cloned; some are kept ready. */
@@ -46,8 +47,9 @@ struct launch {
 	struct kit *kit;
 	struct start *start;
 	int streams[3];
-	int status; /* write end of the status pipe */
-	int work;   /* folder for /work, or -1 */
+	int uploads; /* folder to be copied into /work, or -1 */
+	int status;  /* write end of the status pipe */
+	int work;    /* folder for /work, or -1 */
 };
 
 /* The one thing a child tells us by memory: when it became its command. */
@@ -60,7 +62,7 @@ enum job_state { JOB_FREE, JOB_STARTING, JOB_RUNNING, JOB_ENDING };
 
 struct job {
 	enum job_state state;
-	uint32_t id; /* the client's number */
+	uint32_t interests; /* who is told about it (listen.c); 0: nobody */
 	uint32_t flags;
 	uint32_t ended; /* JL__ENDED_ */
 	int pid;	/* in the supervisor's namespace */
@@ -68,7 +70,14 @@ struct job {
 	int status; /* read end of the status pipe */
 	int events; /* cgroup.events, while it is not empty yet */
 	struct kit kit;
+	int folder; /* of a durable job, or -1 */
+	int begun;  /* and the folder says so */
+	int log;    /* its log is open */
+	int over;   /* and the last thing waited for */
+	uint32_t log_cut;
+	char key[JL__ID_SIZE]; /* "" unless it is durable */
 	struct jl__failure failure;
+	char failure_text[JL__FAILURE_TEXT_MAX];
 	uint64_t deadline_usec; /* monotonic; 0: none */
 	uint64_t timeout_usec;
 	uint64_t start_wall_usec;
@@ -116,15 +125,53 @@ struct maker {
 	union wire wire; /* size 0: none */
 };
 
-/* What the maker and children of ours see as it changes. */
+enum log_state { LOG_FREE, LOG_OPEN, LOG_ENDING, LOG_DONE };
+
+/* Output of a durable job. Ours while FREE and DONE, the pump's in between (log.c). */
+struct log {
+	uint32_t state;
+	uint32_t cut;	/* JL__LOG_ */
+	uint32_t grown; /* bit n: pipe n is a large one */
+	int fds[2];	/* read ends of the pipes; -1: at its end */
+	int file;
+	int index;
+	uint64_t cap;  /* bytes; 0: none */
+	uint64_t size; /* as far as the index knows */
+	uint64_t entries;
+	struct jl__log_entry last[2]; /* the last one at (entries - 1) % 2 */
+};
+
+/* Each job is in it once at the most, so it is never full. */
+struct ring {
+	uint32_t head, tail;
+	uint32_t items[MAX_JOBS];
+};
+
+/* What the pump has taken out of a pipe, and is not in the log yet. */
+struct hand {
+	uint32_t len; /* 0: nothing */
+	uint32_t log;
+	uint32_t stream;
+	char bytes[128 << 10];
+};
+
+/* What the maker, the pump and children of ours see as it changes. */
 struct shared {
 	struct maker maker;
+	struct hand hand;
+	struct ring asked; /* logs to be finished */
+	struct ring done;
 	struct root_template templates[MAX_TEMPLATES];
 	struct start starts[MAX_JOBS]; /* one per job */
+	struct log logs[MAX_JOBS];     /* the same */
 };
 
 struct supervisor {
-	int client; /* -1: gone */
+	int client;	    /* the one that started us; -1: gone */
+	uint32_t connected; /* clients, this one included */
+	int listen;	    /* where others connect; -1: nowhere */
+	int listen_folder;
+	char listen_name[64];
 	int caller; /* pidfd: children of the caller may keep the socket open */
 	int epoll;
 	int image; /* our own program, for --init */
@@ -155,6 +202,10 @@ struct supervisor {
 	struct job *jobs;
 	struct shared *shared;
 	int maker; /* pidfd; -1: none */
+	int pump;  /* the same */
+	int pump_epoll;
+	int pump_asked; /* eventfds: something is in the ring of this name */
+	int pump_done;
 	struct kit kits[MAX_KITS];
 	uint32_t kits_ready;
 	enum spare_state spare_state;
@@ -173,6 +224,9 @@ extern struct supervisor sv;
 enum watch {
 	WATCH_CLIENT = 1,
 	WATCH_CALLER,
+	WATCH_LISTEN,
+	WATCH_LOGS,
+	WATCH_PUMP,
 	WATCH_PID,
 	WATCH_STATUS,
 	WATCH_OOM,
@@ -214,10 +268,51 @@ int supervisor_setup(void);
 int supervisor_hello(const struct jl__hello *hello, const int *fds, uint32_t count);
 
 /* client.c */
-void client_readable(void);
-void client_writable(void);
-void client_send(const struct jl__reply *reply, const void *more, size_t len, int fd);
-void client_gone(void);
+void client_add(int fd, int is_first);
+void client_event(uint32_t number, uint32_t events);
+/* Number 0 is the client that started us. */
+void client_send(uint32_t number, const struct jl__reply *reply, const void *more,
+		 size_t len, int fd);
+void client_gone(uint32_t number);
+
+/* request.c: descriptors left in the list are closed by the caller */
+void request_handle(uint32_t client, char *bytes, size_t len, int *fds, uint32_t *count);
+
+/* listen.c */
+void listen_open(const struct jl__request_listen *request, const int *fds);
+void listen_readable(void);
+void listen_close(void);
+void adopt(uint32_t client, struct jl__request_adopt *request);
+/* 0, or -EAGAIN or -ENOMEM. */
+int interest_add(struct job *job, uint32_t client, uint32_t number);
+struct job *interest_find(uint32_t client, uint32_t number);
+void interests_drop(uint32_t client);
+void interests_end(struct job *job);
+/* A reply to everybody who wants to know about the job. */
+void job_tell(const struct job *job, struct jl__reply *reply, const void *more,
+	      size_t len, int fd);
+
+/* log.c */
+/* Makes the log and the pipes; their write ends, for 1 and 2, are the caller's. */
+int log_open(struct job *job, const struct jl__plan *plan, int *streams,
+	     struct jl__failure *failure);
+/* From here on it is the pump's. */
+void log_watch(const struct job *job);
+/* Instead, when the job does not start. */
+void log_discard(struct job *job);
+/* Everybody in the job is dead; job_logged() is called when everything is in the log. */
+void log_finish(const struct job *job);
+uint32_t log_cut(const struct job *job);
+void logs_done(void);
+void pump_died(void);
+
+/* record.c */
+/* From here on the job counts as started, whatever becomes of it. */
+int record_begin(struct job *job, struct jl__failure *failure);
+void record_started(const struct job *job, const struct jl__reply *reply);
+/* When nothing of the job is left. */
+void record_result(const struct job *job, const struct jl__reply *reply, const void *more,
+		   size_t len);
 
 /* tree.c */
 /* Into the mount namespace that shows what the caller sees, and back. */
@@ -266,9 +361,12 @@ int network_counters(const struct jl__wire *wire, struct jl__wire_counters *ret)
 void network_leave(struct kit *kit, struct jl__wire *wire);
 
 /* launch.c */
-/* Streams and plan stay the caller's. */
+/*
+ * Streams and plan stay the caller's; of the other descriptors, which the plan's flags
+ * ask for, those that the job keeps become -1.
+ */
 void launch_job(const struct jl__request *request, const struct jl__plan *plan,
-		uint32_t size, const int *streams);
+		uint32_t size, const int *streams, int *others, uint32_t other_count);
 
 /* child.c: the job before its command runs */
 int child_main(void *launch);
@@ -281,6 +379,9 @@ void job_oom(struct job *job);
 void job_empty(struct job *job);
 void job_removed(struct job *job);
 void job_leave_network(struct job *job);
+void job_logged(struct job *job);
+/* Tells one client that it runs, with what is needed to follow it. */
+void job_introduce(const struct job *job, uint32_t client, uint32_t number);
 void job_kill(struct job *job, uint32_t why);
 int job_signal(struct job *job, int signal);
 void job_watch(struct job *job, enum watch kind, int fd, uint32_t events);

@@ -144,6 +144,6 @@ int failed(struct jl__failure *failure, uint32_t step, uint32_t op, long code)
 	failure->step = step;
 	failure->op = op;
 	failure->code = (int32_t)code;
-	failure->unused = 0;
+	failure->text_len = 0;
 	return (int)code;
 }

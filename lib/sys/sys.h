@@ -98,6 +98,23 @@ static inline long jl__sys_pwrite(int fd, const void *buf, size_t len, int64_t o
 	return jl__sys4_(__NR_pwrite64, fd, buf, len, offset);
 }
 
+static inline long jl__sys_ftruncate(int fd, int64_t size)
+{
+	return jl__sys2_(__NR_ftruncate, fd, size);
+}
+
+static inline long jl__sys_fallocate(int fd, int mode, int64_t offset, int64_t len)
+{
+	return jl__sys4_(__NR_fallocate, fd, mode, offset, len);
+}
+
+static inline long jl__sys_splice(int from, int64_t *from_at, int to, int64_t *to_at,
+				  size_t len, unsigned int flags)
+{
+	return jl__sys6(__NR_splice, JL__LONG_(from), JL__LONG_(from_at), JL__LONG_(to),
+			JL__LONG_(to_at), JL__LONG_(len), JL__LONG_(flags));
+}
+
 static inline long jl__sys_close(int fd)
 {
 	return jl__sys1_(__NR_close, fd);
@@ -136,6 +153,11 @@ static inline long jl__sys_symlinkat(const char *target, int dir, const char *pa
 	return jl__sys3_(__NR_symlinkat, target, dir, path);
 }
 
+static inline long jl__sys_readlinkat(int dir, const char *path, char *buf, size_t size)
+{
+	return jl__sys4_(__NR_readlinkat, dir, path, buf, size);
+}
+
 static inline long jl__sys_unlinkat(int dir, const char *path, int flags)
 {
 	return jl__sys3_(__NR_unlinkat, dir, path, flags);
@@ -156,6 +178,11 @@ static inline long jl__sys_fchownat(int dir, const char *path, unsigned int uid,
 static inline long jl__sys_fchmodat(int dir, const char *path, unsigned int mode)
 {
 	return jl__sys3_(__NR_fchmodat, dir, path, mode);
+}
+
+static inline long jl__sys_fchmod(int fd, unsigned int mode)
+{
+	return jl__sys2_(__NR_fchmod, fd, mode);
 }
 
 static inline long jl__sys_getdents64(int fd, void *buf, size_t len)
@@ -272,6 +299,17 @@ static inline long jl__sys_setresgid(unsigned int real, unsigned int effective,
 				     unsigned int saved)
 {
 	return jl__sys3_(__NR_setresgid, real, effective, saved);
+}
+
+/* The previous one, whether or not it took: no error is ever reported. */
+static inline long jl__sys_setfsuid(unsigned int uid)
+{
+	return jl__sys1_(__NR_setfsuid, uid);
+}
+
+static inline long jl__sys_setfsgid(unsigned int gid)
+{
+	return jl__sys1_(__NR_setfsgid, gid);
 }
 
 static inline long jl__sys_setgroups(size_t count, const unsigned int *list)
@@ -411,6 +449,17 @@ static inline long jl__sys_sendmsg(int fd, const void *message, int flags)
 static inline long jl__sys_socket(int family, int type, int protocol)
 {
 	return jl__sys3_(__NR_socket, family, type, protocol);
+}
+
+static inline long jl__sys_accept4(int fd, void *name, int *name_len, int flags)
+{
+	return jl__sys4_(__NR_accept4, fd, name, name_len, flags);
+}
+
+static inline long jl__sys_getsockopt(int fd, int level, int option, void *value,
+				      int *len)
+{
+	return jl__sys5_(__NR_getsockopt, fd, level, option, value, len);
 }
 
 static inline long jl__sys_mmap(void *addr, size_t len, int prot, int flags, int fd,
