@@ -250,7 +250,7 @@ static int start(struct job *job, struct launch *launch, struct jl__failure *fai
 	const struct jl__plan *plan = launch->plan;
 	int template_nr;
 
-	if (remember_wire(job, plan, failure) < 0 || make_tables(launch, failure) < 0)
+	if (make_tables(launch, failure) < 0)
 		return failure->code;
 	template_nr = template_get(
 		(const struct jl__tree *)((const char *)plan + plan->tree.offset),
@@ -311,27 +311,33 @@ static void watch_start(struct job *job)
 
 /* Where the output goes, and what else the plan's flags say has come along. */
 static int take_descriptors(struct job *job, struct launch *launch, const int *streams,
-			    int *others, uint32_t count)
+			    int *others, uint32_t count, struct jl__failure *failure)
 {
 	const struct jl__plan *plan = launch->plan;
-	uint32_t at = 0;
+	uint32_t at = 0, want = !!(plan->flags & JL__PLAN_DURABLE) +
+				!!(plan->flags & JL__PLAN_UPLOADS);
+
+	if (count != want)
+		return failed(failure, JL__STEP_PLAN, __LINE__, -EPROTO);
 
 	for (int i = 0; i < 3; i++)
 		launch->streams[i] = streams[i];
 	if (plan->flags & JL__PLAN_DURABLE) {
-		if (at == count)
-			return -EPROTO;
 		job->folder = others[at];
 		others[at++] = -1;
 		put_text(job->key, (const char *)plan + plan->key);
 		launch->streams[1] = launch->streams[2] = -1;
 	}
-	if (plan->flags & JL__PLAN_UPLOADS) {
-		if (at == count)
-			return -EPROTO;
+	if (plan->flags & JL__PLAN_UPLOADS)
 		launch->uploads = others[at++];
-	}
-	return at == count ? 0 : -EPROTO;
+	return 0;
+}
+
+static int first_interest(struct job *job, uint32_t number, struct jl__failure *failure)
+{
+	int r = interest_add(job, 0, number);
+
+	return r < 0 ? failed(failure, JL__STEP_RESOURCES, 0, r) : 0;
 }
 
 void launch_job(const struct jl__request *request, const struct jl__plan *plan,
@@ -354,23 +360,17 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 		refuse(request, &none);
 		return;
 	}
-	if (take_descriptors(job, &launch, streams, others, other_count) < 0) {
-		failed(&job->failure, JL__STEP_PLAN, __LINE__, -EINVAL);
-		refuse(request, job);
-		return;
-	}
-	if (interest_add(job, 0, request->job) < 0) {
-		failed(&job->failure, JL__STEP_RESOURCES, 0, -ENOMEM);
-		refuse(request, job);
-		return;
-	}
 	job->flags = plan->flags;
 	job->timeout_usec = plan->timeout_usec;
 	launch.kit = &job->kit;
 	launch.start = &sv.shared->starts[job - sv.jobs];
 	*launch.start = (struct start){ 0 };
 	remember_stats(job, plan);
-	if (start(job, &launch, &job->failure) < 0) {
+	if (remember_wire(job, plan, &job->failure) < 0 ||
+	    take_descriptors(job, &launch, streams, others, other_count, &job->failure) <
+		    0 ||
+	    first_interest(job, request->job, &job->failure) < 0 ||
+	    start(job, &launch, &job->failure) < 0) {
 		refuse(request, job);
 	} else {
 		kit_close(&job->kit);
