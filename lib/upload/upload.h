@@ -15,6 +15,7 @@
 #ifndef JL_UPLOAD_UPLOAD_H
 #define JL_UPLOAD_UPLOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,23 +31,26 @@ struct jl__upload_caps {
 
 #define JL__UPLOAD_ENTRIES 100000
 #define JL__UPLOAD_PATH_MAX 4095
+#define JL__UPLOAD_DEPTH_MAX 100	       /* names in a path */
+#define JL__UPLOAD_LIST_MAX (16 * 1024 * 1024) /* bytes of all paths */
 #define JL__UPLOAD_FILES "files"
 #define JL__UPLOAD_LIST "list"
 
 /* Makes and locks staging/name. -EEXIST: the name is taken. */
 int jl__upload_new(int staging, const char *name, const struct jl__upload_caps *caps,
 		   struct jl__upload **ret, jl_error **err);
-/* Removes what was staged, unless it has been committed. NULL is fine. */
+/* Removes what was staged, unless it has been moved. NULL is fine. */
 void jl__upload_free(struct jl__upload *upload);
 
 /*
- * Paths are relative; "." components fall away, parents are made (0755). Modes are cut to
- * 0777: no setuid, setgid or sticky bit gets through. What is uploaded stays readable for
- * its owner, and folders writable, whatever the mode says.
- * -EINVAL a bad path or target, -EEXIST something else has the name or a file is in the
- * way, -ENAMETOOLONG, -EFBIG above the cap of a file, -EDQUOT above that of the job,
- * -E2BIG too many entries, -ENOSPC, -EIO, and -EMSGSIZE when the file before was
- * announced with another size than it got.
+ * Paths are relative; "." in them falls away, parents are made (0755). Modes are cut to
+ * 0777, of 0 the default is meant: no setuid, setgid or sticky bit gets through. What is
+ * uploaded stays readable for its owner, and folders writable, whatever the mode says.
+ * -EINVAL a bad path or target, -EEXIST something else has the name or is in the way,
+ * -ENAMETOOLONG, -EFBIG above the cap of a file, -EDQUOT above that of the job, -E2BIG
+ * too many or too long names, -EMSGSIZE a file gets more or fewer bytes than announced,
+ * -ENOSPC, -EIO. After a failure nothing more is taken: the staging folder can only be
+ * freed.
  */
 int jl__upload_add_dir(struct jl__upload *upload, const char *path, uint32_t mode,
 		       jl_error **err);
@@ -64,21 +68,23 @@ uint32_t jl__upload_count(const struct jl__upload *upload);
 uint64_t jl__upload_bytes(const struct jl__upload *upload);
 
 /*
- * Nothing more comes: checks the last file and moves the staging folder to folder/name.
- * sync: everything is on disk when this returns. With nothing uploaded nothing is moved,
- * and 0 is returned; else 1. A failed one can only be freed.
+ * Nothing more comes: checks the last file. sync: everything is on disk when this
+ * returns, by syncfs(2), as there may be thousands of files.
  */
-int jl__upload_commit(struct jl__upload *upload, int folder, const char *name, int sync,
-		      jl_error **err);
+int jl__upload_finish(struct jl__upload *upload, bool sync, jl_error **err);
+/* Moves the staging folder to folder/name, which must not be there; on the same file
+ * system. With sync of the finish, that is on disk too. Then it is no longer removed. */
+int jl__upload_move(struct jl__upload *upload, int folder, const char *name,
+		    jl_error **err);
 
-/* The folder to be copied into /work, of a committed staging folder: O_RDONLY descriptor,
- * owned by the caller. -ENOENT: nothing was uploaded. */
+/* The folder to be copied into /work, of a moved staging folder: descriptor, owned by
+ * the caller. -ENOENT: nothing was uploaded. */
 int jl__upload_open(int folder, const char *name, jl_error **err);
-/* Paths of a committed staging folder, each with a NUL behind; released with jl__free().
+/* Paths of a moved staging folder, each with a NUL behind; released with jl__free().
  * *ret is NULL and 0 is returned when nothing was uploaded. */
 int jl__upload_list(int folder, const char *name, char **ret, size_t *ret_len,
 		    jl_error **err);
-/* Removes the files of a committed one; its list stays. */
+/* Removes the files of a moved one; its list stays. */
 void jl__upload_drop(int folder, const char *name);
 /* Removes the staging folders whose process is gone. */
 void jl__upload_sweep(int staging);
