@@ -472,7 +472,9 @@ enum {
 	JL_LOG_FOLLOW = 1 << 0,	 /**< Wait for more until the job has ended. */
 	JL_LOG_STDOUT = 1 << 1,	 /**< Only this stream; both bits, or none, is both. */
 	JL_LOG_STDERR = 1 << 2,	 /**< Only this stream. */
-	JL_LOG_TIMESTAMPS = 1 << 3 /**< Put the time of arrival in front of each line. */
+	/** Put the time of arrival in front of each line, as in
+	 *  "2026-11-25T10:08:27.123456Z " (UTC). */
+	JL_LOG_TIMESTAMPS = 1 << 3
 };
 
 /**
@@ -513,7 +515,8 @@ JL_API int jl_log_get_fd(const jl_log *log);
  * @param data  Where to.
  * @param size  Room, at least 64.
  * @param[out] ret_err  Reason of a failure; may be NULL.
- * @return bytes read; 0 at the end; -EAGAIN when there is nothing yet; -EIO.
+ * @return bytes read; 0 at the end; -EAGAIN when there is nothing yet, for which no error
+ *         is made; -EINVAL, -EIO.
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int64_t jl_log_read(jl_log *log, void *data, size_t size,

@@ -21,6 +21,7 @@ LIB = {
     "nft": MECHANISM,
     "net": MECHANISM | {"netlink", "nft", "plan"},
     "ctx": {"base", "sys", "cgroup", "sandbox", PUBLIC},
+    "logs": {"base", "sys", "plan", PUBLIC},
     "spawn": {"base", "sys", "ctx", "cgroup", "sandbox", "rootfs", "ns", "net", "plan", PUBLIC},
     "supervisor": {"sys", "plan"},
     "sched": {"base", "sys", PUBLIC},

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Knowing when there is more: an inotify watch on the one file that tells (the log, or
+ * the index when streams or times matter, because it is written last) and one on the
+ * folder, for the files to come and for the end. Repeated writes are one event, so a
+ * reader that does not read costs nothing.
+ */
+#define JL_MODULE "log"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "logs/logs-priv.h"
+
+static bool needs_index(const jl_log *log)
+{
+	return !jl__log_wants(log, 1) || !jl__log_wants(log, 2) ||
+	       log->flags & JL_LOG_TIMESTAMPS;
+}
+
+/* By the descriptor: the folder may have been renamed or deleted since. */
+static int watch(const jl_log *log, int fd, uint32_t mask)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return inotify_add_watch(log->inotify, path, mask) < 0 ? -errno : 0;
+}
+
+static int open_file(const jl_log *log, const char *name, int *slot)
+{
+	if (*slot >= 0)
+		return 0;
+	*slot = openat(log->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (*slot >= 0)
+		return 1;
+	*slot = -EBADF;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int jl__log_open_files(jl_log *log)
+{
+	int file = open_file(log, "log", &log->file);
+	int index = open_file(log, "log.index", &log->index);
+
+	if (file < 0 || index < 0)
+		return file < 0 ? file : index;
+	if (log->inotify < 0)
+		return 0;
+	if (index == 1 && needs_index(log))
+		return watch(log, log->index, IN_MODIFY);
+	if (file == 1 && !needs_index(log))
+		return watch(log, log->file, IN_MODIFY);
+	return 0;
+}
+
+static int add(const jl_log *log, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(log->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_inotify(jl_log *log, jl_error **err)
+{
+	int r;
+
+	log->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (log->inotify < 0 && errno == EMFILE)
+		return jl__fail(err, -EMFILE,
+				"too many logs are followed at once; "
+				"fs.inotify.max_user_instances is the limit");
+	if (log->inotify < 0)
+		return jl__fail_errno(err, -errno, "cannot follow the log");
+	r = watch(log, log->folder, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+	if (r == -ENOSPC)
+		return jl__fail(err, r,
+				"too many files are watched; "
+				"fs.inotify.max_user_watches is the limit");
+	if (r == 0)
+		r = add(log, log->inotify);
+	return r < 0 ? jl__fail_errno(err, r, "cannot follow the log") : 0;
+}
+
+int jl__log_follow_open(jl_log *log, jl_error **err)
+{
+	log->epoll = epoll_create1(EPOLL_CLOEXEC);
+	log->event = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	log->armed = true;
+	if (log->epoll < 0 || log->event < 0 || add(log, log->event) < 0)
+		return jl__fail_errno(err, -errno,
+				      "cannot make the descriptors of a log reader");
+	return log->flags & JL_LOG_FOLLOW ? open_inotify(log, err) : 0;
+}
+
+void jl__log_follow_close(jl_log *log)
+{
+	log->inotify = jl__close(log->inotify);
+	log->event = jl__close(log->event);
+	log->epoll = jl__close(log->epoll);
+}
+
+void jl__log_arm(jl_log *log, bool on)
+{
+	eventfd_t count;
+
+	if (log->armed == on)
+		return;
+	log->armed = on;
+	if (on)
+		(void)eventfd_write(log->event, 1);
+	else
+		(void)eventfd_read(log->event, &count);
+}
+
+void jl__log_drain(jl_log *log)
+{
+	char news[4096];
+
+	while (read(log->inotify, news, sizeof(news)) > 0)
+		;
+}
+
+bool jl__log_is_over(const jl_log *log)
+{
+	struct stat st;
+
+	if (faccessat(log->folder, "result", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    faccessat(log->folder, "ended", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	return (fstat(log->folder, &st) == 0 && st.st_nlink == 0) ||
+	       (log->file >= 0 && fstat(log->file, &st) == 0 && st.st_nlink == 0);
+}
