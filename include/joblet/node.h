@@ -49,9 +49,9 @@ typedef struct jl_log jl_log;
 
 /** Numbers of jl_node_config_set_number(); new values may appear. */
 enum {
-	JL_NODE_MAX_JOBS = 0,		  /**< Running at once; 0 = no cap; default 100. */
-	JL_NODE_MAX_QUEUE = 1,		  /**< Waiting for a slot; default 10000. */
-	JL_NODE_DEFAULT_CPU_PERCENT = 2,  /**< For jobs that ask for none; default 0. */
+	JL_NODE_MAX_JOBS = 0,		 /**< Running at once; 0 = no cap; default 100. */
+	JL_NODE_MAX_QUEUE = 1,		 /**< Waiting for a slot; default 10000. */
+	JL_NODE_DEFAULT_CPU_PERCENT = 2, /**< For jobs that ask for none; default 0. */
 	JL_NODE_DEFAULT_MEMORY_BYTES = 3, /**< The same; default 0. */
 	JL_NODE_DEFAULT_IO_BPS = 4,	  /**< The same; default 0. */
 	JL_NODE_DEFAULT_DISK_BYTES = 5,	  /**< Size of /work; default 1 GiB. */
@@ -208,9 +208,8 @@ JL_API JL_MUST_CHECK int jl_submission_set_due(jl_submission *sub, uint64_t due_
  * @return 0, -EINVAL, -ENOMEM.
  * @since 0.1
  */
-JL_API JL_MUST_CHECK int jl_submission_set_recurrence(jl_submission *sub,
-						      const char *rule,
-						      jl_error **ret_err);
+JL_API JL_MUST_CHECK int
+jl_submission_set_recurrence(jl_submission *sub, const char *rule, jl_error **ret_err);
 /** Start it again when it failed. @param sub Submission. @param retries 0 to 100.
  *  @param[out] ret_err Reason of a failure; may be NULL. @return 0, or -ERANGE.
  *  @since 0.1 */
@@ -266,8 +265,9 @@ JL_API JL_MUST_CHECK int jl_submission_add_file(jl_submission *sub, const char *
 						uint32_t mode, uint64_t size,
 						jl_error **ret_err);
 /** Upload a symbolic link. @param sub Submission. @param path As for
- *  jl_submission_add_dir(). @param target Where it leads: relative, at most 4095 bytes, and
- *  read as text not out of /work. @param[out] ret_err Reason of a failure; may be NULL.
+ *  jl_submission_add_dir(). @param target Where it leads: relative, at most 4095 bytes,
+ * and read as text not out of /work. @param[out] ret_err Reason of a failure; may be
+ * NULL.
  *  @return as jl_submission_add_file(). @since 0.1 */
 JL_API JL_MUST_CHECK int jl_submission_add_link(jl_submission *sub, const char *path,
 						const char *target, jl_error **ret_err);
@@ -276,6 +276,13 @@ JL_API JL_MUST_CHECK int jl_submission_add_link(jl_submission *sub, const char *
  *  @return 0, -EFBIG, -EDQUOT, -ENOSPC, -EIO. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_submission_write(jl_submission *sub, const void *data,
 					     size_t len, jl_error **ret_err);
+
+/** Upload a symbolic link. @param sub Submission. @param path As for
+ *  jl_submission_add_dir(). @param target Relative, and not out of /work.
+ *  @param[out] ret_err Reason of a failure; may be NULL. @return as
+ *  jl_submission_add_dir(). @since 0.1 */
+JL_API JL_MUST_CHECK int jl_submission_add_link(jl_submission *sub, const char *path,
+						const char *target, jl_error **ret_err);
 
 /**
  * Hand the job in. When it returns the job is on disk (but for attached ones), with a
@@ -286,8 +293,8 @@ JL_API JL_MUST_CHECK int jl_submission_write(jl_submission *sub, const void *dat
  * @param[out] ret_info  The job, released with jl_job_info_free(). When it could not be
  *                       started it is there all the same, FAILED, and the call fails.
  * @param[out] ret_err   Reason of a failure; may be NULL.
- * @return 0, or as jl_job_spawn(); -ERANGE above a cap of the node, -EAGAIN when the queue
- *         is full, -EIO, -ENOSPC.
+ * @return 0, or as jl_job_spawn(); -ERANGE above a cap of the node, -EAGAIN when the
+ * queue is full, -EIO, -ENOSPC.
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_node_submit(jl_node *node, jl_submission *sub,
@@ -300,10 +307,10 @@ JL_API JL_MUST_CHECK int jl_node_submit(jl_node *node, jl_submission *sub,
  * has. -ENOENT when there is none, -EEXIST when several fit.
  */
 
-/** Look a job up. @param node Node. @param id Number, UUID or unique prefix. @param[out]
- *  ret_info The job, released with jl_job_info_free(). @param[out] ret_err Reason of a
- *  failure; may be NULL. @return 0, -EINVAL, -ENOENT, -EEXIST when several fit, -EIO,
- *  -ENOMEM. @since 0.1 */
+/** Look a job up. @param node Node. @param id Number, UUID or unique prefix.
+ *  @param[out] ret_info The job, released with jl_job_info_free(). @param[out] ret_err
+ *  Reason of a failure; may be NULL. @return 0, -EINVAL, -ENOENT, -EEXIST when several
+ * fit, -EIO, -ENOMEM. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_get(jl_node *node, const char *id,
 				     jl_job_info **ret_info, jl_error **ret_err);
 /**
@@ -331,29 +338,30 @@ JL_API const jl_job_info *jl_job_list_get(const jl_job_list *list, uint32_t inde
 
 /** Ask a job to end; a scheduled or waiting one is canceled. Returns at once: the end
  *  shows in jl_node_next_change(). @param node Node. @param id Job. @param grace_usec As
- *  jl_job_stop(); JL_FOREVER = the node's. @param[out] ret_err Reason of a failure; may be
- *  NULL. @return 0, -ENOENT, -EEXIST, -ESRCH when it has ended, -EIO, -ENOMEM.
+ *  jl_job_stop(); JL_FOREVER = the node's. @param[out] ret_err Reason of a failure; may
+ * be NULL. @return 0, -ENOENT, -EEXIST, -ESRCH when it has ended, -EIO, -ENOMEM.
  *  @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_stop(jl_node *node, const char *id, uint64_t grace_usec,
 				      jl_error **ret_err);
-/** Send a signal to a running job. @param node Node. @param id Job. @param signal 1 to 64.
+/** Send a signal to a running job. @param node Node. @param id Job. @param signal 1
+ * to 64.
  *  @param[out] ret_err Reason of a failure; may be NULL. @return as jl_job_signal(),
  *  -ENOENT, -EEXIST. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_signal(jl_node *node, const char *id, int signal,
 					jl_error **ret_err);
 /** Cancel a scheduled job, and the runs that would follow. @param node Node. @param id
- *  Job. @param[out] ret_err Reason of a failure; may be NULL. @return 0, -ENOENT, -EEXIST,
- *  -EBUSY naming its state when it is not scheduled, -EIO, -ENOMEM. @since 0.1 */
+ *  Job. @param[out] ret_err Reason of a failure; may be NULL. @return 0, -ENOENT,
+ * -EEXIST, -EBUSY naming its state when it is not scheduled, -EIO, -ENOMEM. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_cancel(jl_node *node, const char *id,
 					jl_error **ret_err);
-/** Delete an ended job, its log included. @param node Node. @param id Job. @param[out]
- *  ret_err Reason of a failure; may be NULL. @return 0, -ENOENT, -EEXIST, -EBUSY when it
- *  has not ended, -EIO, -ENOMEM. @since 0.1 */
+/** Delete an ended job, its log included. @param node Node. @param id Job.
+ *  @param[out] ret_err Reason of a failure; may be NULL. @return 0, -ENOENT, -EEXIST,
+ *  -EBUSY when it has not ended, -EIO, -ENOMEM. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_delete(jl_node *node, const char *id,
 					jl_error **ret_err);
-/** Delete all ended jobs. @param node Node. @param[out] ret_deleted How many. @param[out]
- *  ret_skipped How many have not ended. @param[out] ret_err Reason of a failure; may be
- *  NULL. @return 0, -EIO, -ENOMEM. @since 0.1 */
+/** Delete all ended jobs. @param node Node. @param[out] ret_deleted How many.
+ *  @param[out] ret_skipped How many have not ended. @param[out] ret_err Reason of a
+ * failure; may be NULL. @return 0, -EIO, -ENOMEM. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_delete_all(jl_node *node, uint32_t *ret_deleted,
 					    uint32_t *ret_skipped, jl_error **ret_err);
 /** Wait until a job has ended, retries included, doing meanwhile what
@@ -372,15 +380,16 @@ enum {
 	JL_STATE_INITIALIZING = 2, /**< Is being started. */
 	JL_STATE_RUNNING = 3,	   /**< Its command runs. */
 	JL_STATE_COMPLETED = 4,	   /**< Exit code 0. */
-	JL_STATE_FAILED = 5,	   /**< Another exit code, a signal, a limit, or no start. */
-	JL_STATE_STOPPED = 6,	   /**< By jl_node_stop(). */
-	JL_STATE_CANCELED = 7	   /**< Before it ran. */
+	JL_STATE_FAILED = 5,  /**< Another exit code, a signal, a limit, or no start. */
+	JL_STATE_STOPPED = 6, /**< By jl_node_stop(). */
+	JL_STATE_CANCELED = 7 /**< Before it ran. */
 };
 
-/** Name of a state: "SCHEDULED" … @param state A JL_STATE_ value. @return a static string;
- *  "UNKNOWN" for others. @since 0.1 */
+/** Name of a state: "SCHEDULED" … @param state A JL_STATE_ value. @return a static
+ * string; "UNKNOWN" for others. @since 0.1 */
 JL_API const char *jl_state_name(int state);
-/** Whether a state is final. @param state A JL_STATE_ value. @return 1 or 0. @since 0.1 */
+/** Whether a state is final. @param state A JL_STATE_ value. @return 1 or 0. @since 0.1
+ */
 JL_API int jl_state_is_final(int state);
 
 /** Texts of a job. New values may appear. */
@@ -399,21 +408,21 @@ enum {
 
 /** Numbers of a job; UINT64_MAX when not known (yet). New values may appear. */
 enum {
-	JL_INFO_NUMBER = 0,	     /**< Sequence number. */
-	JL_INFO_STATE = 1,	     /**< A JL_STATE_ value. */
-	JL_INFO_CREATED_USEC = 2,    /**< µs since 1970. */
-	JL_INFO_DUE_USEC = 3,	     /**< Scheduled for. */
-	JL_INFO_START_USEC = 4,	     /**< Real start. */
-	JL_INFO_END_USEC = 5,	     /**< Real end. */
-	JL_INFO_EXIT_CODE = 6,	     /**< 0 to 255. */
-	JL_INFO_REASON = 7,	     /**< A JL_REASON_ value. */
-	JL_INFO_SIGNAL = 8,	     /**< Signal that ended it; 0 for none. */
-	JL_INFO_WALL_USEC = 9,	     /**< Time between start and end. */
-	JL_INFO_CPU_USEC = 10,	     /**< CPU time. */
+	JL_INFO_NUMBER = 0,	  /**< Sequence number. */
+	JL_INFO_STATE = 1,	  /**< A JL_STATE_ value. */
+	JL_INFO_CREATED_USEC = 2, /**< µs since 1970. */
+	JL_INFO_DUE_USEC = 3,	  /**< Scheduled for. */
+	JL_INFO_START_USEC = 4,	  /**< Real start. */
+	JL_INFO_END_USEC = 5,	  /**< Real end. */
+	JL_INFO_EXIT_CODE = 6,	  /**< 0 to 255. */
+	JL_INFO_REASON = 7,	  /**< A JL_REASON_ value. */
+	JL_INFO_SIGNAL = 8,	  /**< Signal that ended it; 0 for none. */
+	JL_INFO_WALL_USEC = 9,	  /**< Time between start and end. */
+	JL_INFO_CPU_USEC = 10,	  /**< CPU time. */
 	JL_INFO_MEMORY_PEAK_BYTES = 11,
 	JL_INFO_IO_READ_BYTES = 12,
 	JL_INFO_IO_WRITE_BYTES = 13,
-	JL_INFO_CPU_PERCENT = 14,  /**< Limits; 0 for none. */
+	JL_INFO_CPU_PERCENT = 14, /**< Limits; 0 for none. */
 	JL_INFO_MEMORY_BYTES = 15,
 	JL_INFO_IO_BPS = 16,
 	JL_INFO_PIDS = 17,
@@ -428,7 +437,8 @@ enum {
 	JL_INFO_NET_RECEIVED_BYTES = 26,
 	JL_INFO_NET_SENT_BYTES = 27,
 	JL_INFO_NET_RECEIVED_PACKETS = 28,
-	JL_INFO_NET_SENT_PACKETS = 29
+	JL_INFO_NET_SENT_PACKETS = 29,
+	JL_INFO_SERIES = 30 /**< Number of the recurring job whose run it is. */
 };
 
 /** Release what is known of a job. @param info Job; NULL is fine. @since 0.1 */
@@ -443,13 +453,14 @@ JL_API const char *jl_job_info_get_text(const jl_job_info *info, int what);
 JL_API uint64_t jl_job_info_get_number(const jl_job_info *info, int what);
 /** Words of the command line. @param info Job. @return the number. @since 0.1 */
 JL_API uint32_t jl_job_info_arg_count(const jl_job_info *info);
-/** A word of the command line. @param info Job. @param index Place. @return borrowed; NULL
- *  beyond the last one. @since 0.1 */
+/** A word of the command line. @param info Job. @param index Place. @return borrowed;
+ * NULL beyond the last one. @since 0.1 */
 JL_API const char *jl_job_info_get_arg(const jl_job_info *info, uint32_t index);
 /** Variables the caller set. Only jl_node_get() and jl_node_submit() know them, lists do
  *  not. @param info Job. @return the number. @since 0.1 */
 JL_API uint32_t jl_job_info_env_count(const jl_job_info *info);
-/** Name of a variable. @param info Job. @param index Place. @return borrowed; NULL beyond.
+/** Name of a variable. @param info Job. @param index Place. @return borrowed; NULL
+ * beyond.
  *  @since 0.1 */
 JL_API const char *jl_job_info_get_env_name(const jl_job_info *info, uint32_t index);
 /** Value of a variable; "***" for a secret one. @param info Job. @param index Place.
@@ -503,8 +514,7 @@ JL_API JL_MUST_CHECK int jl_log_seek_tail(jl_log *log, uint64_t lines,
 /** Begin with what arrived at a time or later. @param log Reader that has read nothing
  *  yet. @param usec µs since 1970. @param[out] ret_err Reason of a failure; may be NULL.
  *  @return 0, -EIO. @since 0.1 */
-JL_API JL_MUST_CHECK int jl_log_seek_time(jl_log *log, uint64_t usec,
-					  jl_error **ret_err);
+JL_API JL_MUST_CHECK int jl_log_seek_time(jl_log *log, uint64_t usec, jl_error **ret_err);
 /** A descriptor that polls readable when there may be more. @param log Reader.
  *  @return the descriptor, borrowed. @since 0.1 */
 JL_API int jl_log_get_fd(const jl_log *log);
@@ -532,8 +542,8 @@ JL_API uint64_t jl_log_get_offset(const jl_log *log);
  *  may be NULL. @return as jl_net_create(), -EIO. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_create_net(jl_node *node, const char *name,
 					    const char *cidr, jl_error **ret_err);
-/** As jl_net_remove(). @param node Node. @param name Name. @param[out] ret_err Reason of a
- *  failure; may be NULL. @return as jl_net_remove(), -EIO. @since 0.1 */
+/** As jl_net_remove(). @param node Node. @param name Name. @param[out] ret_err Reason of
+ * a failure; may be NULL. @return as jl_net_remove(), -EIO. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_remove_net(jl_node *node, const char *name,
 					    jl_error **ret_err);
 

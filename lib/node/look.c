@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What became of jobs that are being started or run: taking in results, and taking over
+ * from processes that are gone. Rules, for a job whose keeper is gone:
+ *
+ *   there is a result                      it is taken in
+ *   INITIALIZING, `begun` can be made now  it was never started, and cannot be any more:
+ *                                          back into the queue
+ *   its supervisor has it                  RUNNING, and ours to look after
+ *   its supervisor or the job is gone      lost
+ */
+#define JL_MODULE "node"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include <joblet/event.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "node/node.h"
+#include "spawn/durable.h"
+
+/* ---- taking over ---- */
+
+/* Becomes the keeper of a job whose keeper is gone. 1, or 0 when somebody else did. */
+static int take_over(jl_node *node, struct jl__row **row, jl_error **err)
+{
+	const struct jl__row *old = *row;
+	struct jl__row *fresh = NULL;
+	int r = jl__store_begin(node->store, false, err);
+
+	if (r == 0)
+		r = jl__store_get(node->store, old->number[JL__N_NUMBER], &fresh, err);
+	if (r == -ENOENT) {
+		r = 0;
+	} else if (r == 0 && jl__row_is_active(fresh) &&
+		   fresh->number[JL__N_RUN] == old->number[JL__N_RUN] &&
+		   fresh->text[JL__T_CLAIM] && old->text[JL__T_CLAIM] &&
+		   strcmp(fresh->text[JL__T_CLAIM], old->text[JL__T_CLAIM]) == 0) {
+		fresh->text[JL__T_CLAIM] = node->claim;
+		r = jl__store_update(node->store, fresh, err);
+		if (r == 0)
+			r = jl__store_commit(node->store, err);
+		r = r < 0 ? r : 1;
+	}
+	jl__store_rollback(node->store);
+	if (r == 1) {
+		jl__row_free(*row);
+		*row = fresh;
+		return 1;
+	}
+	jl__row_free(fresh);
+	return r;
+}
+
+/* One that was never started goes back; nobody can start it in this folder any more. */
+static int put_back(jl_node *node, const struct jl__row *row, jl_error **err)
+{
+	struct jl__row *fresh = NULL;
+	int r = jl__store_begin(node->store, true, err);
+
+	if (r == 0)
+		r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, err);
+	if (r == 0 && fresh->number[JL__N_STATE] == JL_STATE_INITIALIZING &&
+	    fresh->number[JL__N_RUN] == row->number[JL__N_RUN]) {
+		fresh->number[JL__N_STATE] = JL_STATE_PENDING;
+		fresh->text[JL__T_CLAIM] = NULL;
+		fresh->text[JL__T_SOCKET] = NULL;
+		r = jl__store_update(node->store, fresh, err);
+		if (r == 0)
+			r = jl__store_commit(node->store, err);
+	}
+	jl__store_rollback(node->store);
+	jl__row_free(fresh);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Whether the job was started is settled by who makes the file. */
+static bool was_begun(jl_node *node, const struct jl__row *row)
+{
+	_cleanup_close_ int folder =
+		jl__run_folder(node, row->text[JL__T_ID], row->number[JL__N_RUN], true);
+	_cleanup_close_ int fd = -EBADF;
+
+	if (folder < 0)
+		return true;
+	fd = openat(folder, "begun", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd < 0;
+}
+
+static int mark_adopted(jl_node *node, const struct jl__row *row, jl_job *job,
+			jl_error **err)
+{
+	struct jl_result started = { .size = sizeof(started) };
+	_cleanup_close_ int folder =
+		jl__run_folder(node, row->text[JL__T_ID], row->number[JL__N_RUN], false);
+	struct jl__row *fresh = NULL;
+	int r;
+
+	if (row->number[JL__N_STATE] == JL_STATE_RUNNING)
+		return 0;
+	r = jl__store_begin(node->store, false, err);
+	if (r == 0)
+		r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, err);
+	if (r == 0 && fresh->number[JL__N_STATE] == JL_STATE_INITIALIZING &&
+	    fresh->number[JL__N_RUN] == row->number[JL__N_RUN]) {
+		fresh->number[JL__N_STATE] = JL_STATE_RUNNING;
+		if (folder >= 0 && jl__record_started(folder, &started, NULL) == 0)
+			fresh->number[JL__N_START] = started.start_usec;
+		fresh->text[JL__T_ADDRESS] = jl_job_get_address(job);
+		r = jl__store_update(node->store, fresh, err);
+		if (r == 0)
+			r = jl__store_commit(node->store, err);
+	}
+	jl__store_rollback(node->store);
+	jl__row_free(fresh);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int adopt(jl_node *node, const struct jl__row *row, jl_error **err)
+{
+	jl_error *why = NULL;
+	jl_job *job = NULL;
+	int r = jl__active_job(node, row, &job, &why);
+
+	if (r == -ESRCH || r == -ENOENT) {
+		r = jl__take_lost(node, row, jl_error_message(why), err);
+		jl_error_free(why);
+		return r;
+	}
+	if (r < 0) {
+		/* Something else is short; it stays ours, and is tried again. */
+		jl__log(node->ctx, JL_LOG_WARNING, JL_MODULE, "cannot adopt job %s: %s",
+			row->text[JL__T_ID], jl_error_message(why));
+		jl_error_free(why);
+		return r == -ENOMEM ? jl__oom(err) : 0;
+	}
+	r = mark_adopted(node, row, job, err);
+	if (r == 0)
+		r = jl__active_add(node, row, job, err);
+	(void)jl_job_unref(job);
+	return r;
+}
+
+/* The keeper is gone, or is this process without a handle. */
+static int recover(jl_node *node, struct jl__row **row, jl_error **err)
+{
+	const char *claim = (*row)->text[JL__T_CLAIM];
+	bool old_boot = claim && jl__claim_old_boot(claim);
+	int r = claim && strcmp(claim, node->claim) == 0 ? 1 : take_over(node, row, err);
+
+	if (r != 1)
+		return r;
+	if ((*row)->number[JL__N_STATE] == JL_STATE_INITIALIZING) {
+		/* What was begun just before a power cut may be missing on the disk:
+		 * rather lost than started twice. */
+		if (old_boot)
+			return jl__take_lost(node, *row,
+					     "the machine went down while it was started",
+					     err);
+		if (!was_begun(node, *row))
+			return put_back(node, *row, err);
+	}
+	return adopt(node, *row, err);
+}
+
+/* Waits for a slot with a standard input that only its keeper has. */
+static int look_at_held(jl_node *node, const struct jl__row *row, jl_error **err)
+{
+	struct jl__row *fresh = NULL;
+	int r;
+
+	if (strcmp(row->text[JL__T_CLAIM], node->claim) == 0)
+		return 0;
+	r = jl__keeper_watch(node, row->text[JL__T_CLAIM], err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = jl__store_begin(node->store, true, err);
+	if (r == 0)
+		r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, err);
+	if (r == 0 && fresh->number[JL__N_STATE] == JL_STATE_PENDING &&
+	    fresh->text[JL__T_CLAIM]) {
+		fresh->number[JL__N_END] = jl__now_usec();
+		fresh->text[JL__T_FAILURE] =
+			"the process with its standard input ended before there was a slot";
+		r = jl__row_cancel(node, fresh, err);
+		if (r == 0)
+			r = jl__store_commit(node->store, err);
+	}
+	jl__store_rollback(node->store);
+	jl__row_free(fresh);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* ---- looking ---- */
+
+static int look_at(jl_node *node, struct jl__row **row, jl_error **err)
+{
+	struct jl_result result = { .size = sizeof(result) };
+	struct jl__active *active;
+	const char *claim;
+	int r;
+
+	if ((*row)->number[JL__N_STATE] == JL_STATE_PENDING)
+		return look_at_held(node, *row, err);
+	r = jl__take_result(node, *row, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	active = jl__active_find(node, (*row)->number[JL__N_NUMBER]);
+	if (active && active->job && active->run == (*row)->number[JL__N_RUN]) {
+		active->seen = true;
+		if (jl_job_get_result(active->job, &result, NULL) == -EBUSY)
+			return 0;
+		return jl__take_lost(node, *row, "its supervisor died", err);
+	}
+	claim = (*row)->text[JL__T_CLAIM];
+	if (claim && strcmp(claim, node->claim) != 0) {
+		r = jl__active_watch(node, *row, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	return recover(node, row, err);
+}
+
+struct rows {
+	struct jl__row **list;
+	uint32_t count;
+};
+
+static int collect(jl_node *node, struct rows *rows, jl_error **err)
+{
+	struct jl__row *row;
+	int r = jl__store_list_active(node->store, err);
+
+	while (r == 0 && (r = jl__store_next(node->store, &row, err)) == 1) {
+		struct jl__row **more =
+			jl__resize(rows->list, (rows->count + 1) * sizeof(*rows->list));
+
+		r = more ? 0 : jl__oom(err);
+		if (!more) {
+			jl__row_free(row);
+			break;
+		}
+		rows->list = more;
+		rows->list[rows->count++] = row;
+	}
+	jl__store_end(node->store);
+	return r < 0 ? r : 0;
+}
+
+/* Its jobs are told apart by their folders; what the events say is not needed. */
+static int drain_events(jl_node *node, jl_error **err)
+{
+	jl_event *event;
+	int r;
+
+	while ((r = jl_ctx_next_event(node->own, &event, err)) == 1) {
+		node->look = true;
+		jl_event_free(event);
+	}
+	return r;
+}
+
+int jl__look(jl_node *node, jl_error **err)
+{
+	struct rows rows = { 0 };
+	bool changed = false;
+	int r;
+
+	jl__watch_drain(node);
+	r = drain_events(node, err);
+	if (r == 0)
+		r = jl__store_changed(node->store, &changed, err);
+	if (r < 0 || (!changed && !node->look && !jl__keeper_gone(node)))
+		return r;
+	node->look = false;
+	jl__active_begin(node);
+	r = collect(node, &rows, err);
+	for (uint32_t i = 0; i < rows.count; i++) {
+		if (r == 0)
+			r = look_at(node, &rows.list[i], err);
+		jl__row_free(rows.list[i]);
+	}
+	jl__free(rows.list);
+	if (r == 0)
+		jl__active_sweep(node);
+	else
+		node->look = true;
+	return r;
+}
