@@ -86,8 +86,10 @@ struct jl__plan_rlimit {
 
 /* ---- the network ---- */
 
-#define JL__WIRE_MAX 8192u
+#define JL__WIRE_MAX 16384u
 #define JL__WIRE_DEVICE "eth0" /* the job's end */
+#define JL__WIRE_NUMBER 0x7fffffffu
+#define JL__WIRE_CLAIMED 0x80000000u /* in the word of a lease: by a job */
 
 /* Part of a wire: messages for one socket, sent in one go, each acknowledged. */
 struct jl__wire_part {
@@ -113,7 +115,7 @@ struct jl__wire {
 	uint32_t inside_at[8];	     /* index of the job's end; 0: unused */
 	char device[16];	     /* name of the host's end */
 	char folder[108];	     /* absolute path of the network's folder */
-	uint32_t lease_at;	     /* where its word is in the file "leases" */
+	uint32_t lease_at; /* where its word, the number, is in the file "leases" */
 	uint32_t name_at; /* where its line begins in "shown/hosts"; 0: it has none */
 };
 

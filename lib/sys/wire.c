@@ -114,11 +114,8 @@ static long receive(int fd, void *buf, uint32_t size)
 	return r;
 }
 
-/*
- * Sends messages and takes in every answer. The kernel handles all of them whatever
- * becomes of one, so the first failure in their order counts. Returns it, or 0.
- */
-static int talk(int fd, const void *data, uint32_t size)
+/* The kernel handles all messages, whatever becomes of one, before sending returns. */
+int jl__wire_talk(int fd, const void *data, uint32_t size)
 {
 	/* The head of the answer; it repeats the request behind it, which is cut off. */
 	union {
@@ -152,6 +149,7 @@ static int talk(int fd, const void *data, uint32_t size)
 	}
 	if (code)
 		return code;
+	/* ENOBUFS: there were more answers than the socket holds. */
 	if (got != -EAGAIN)
 		return (int)got;
 	return acks ? -EPROTO : 0;
@@ -161,7 +159,7 @@ static int talk_part(const struct jl__wire *wire, struct jl__wire_part part, int
 {
 	if (!part.size)
 		return 0;
-	return talk(fd, (const char *)wire + part.offset, part.size);
+	return jl__wire_talk(fd, (const char *)wire + part.offset, part.size);
 }
 
 /* Asks for a device by name; the answer's length, in buf. */
@@ -261,7 +259,7 @@ int jl__wire_lay(struct jl__wire *wire, int host, int inside, int netns,
  * One transaction is all or nothing. When somebody was first with one of the elements,
  * the others are taken away one by one.
  */
-static int leave_singly(const char *batch, uint32_t size, int fd)
+static int remove_singly(int fd, const char *batch, uint32_t size)
 {
 	const struct nlmsghdr *first = (const void *)batch, *last = NULL, *head;
 	char single[2048] __attribute__((aligned(8)));
@@ -282,47 +280,55 @@ static int leave_singly(const char *batch, uint32_t size, int fd)
 		__builtin_memcpy(single + len, head, head->nlmsg_len);
 		len += head->nlmsg_len;
 		__builtin_memcpy(single + len, last, last->nlmsg_len);
-		r = talk(fd, single, len + last->nlmsg_len);
+		r = jl__wire_talk(fd, single, len + last->nlmsg_len);
 		if (r < 0 && r != -ENOENT && !code)
 			code = r;
 	}
 	return code;
 }
 
+int jl__wire_remove(int fd, const void *batch, uint32_t size)
+{
+	int r = size ? jl__wire_talk(fd, batch, size) : 0;
+
+	return r == -ENOENT ? remove_singly(fd, batch, size) : r;
+}
+
 int jl__wire_leave(const struct jl__wire *wire, int netfilter, int host)
 {
-	int r = talk_part(wire, wire->leave, netfilter), r2;
+	int r = jl__wire_remove(netfilter, (const char *)wire + wire->leave.offset,
+				wire->leave.size);
+	int r2 = talk_part(wire, wire->forget, host);
 
-	if (r == -ENOENT)
-		r = leave_singly((const char *)wire + wire->leave.offset,
-				 wire->leave.size, netfilter);
-	r2 = talk_part(wire, wire->forget, host);
 	/* ENODEV: the bridge is gone. */
 	if (r2 == -ENOENT || r2 == -ENODEV)
 		r2 = 0;
 	return r < 0 ? r : r2;
 }
 
-static long write_at(int folder, const char *file, const void *data, uint32_t len,
-		     uint32_t at)
-{
-	long fd = jl__sys_openat(folder, file, O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0), r;
-
-	if (fd < 0)
-		return fd;
-	r = jl__sys_pwrite((int)fd, data, len, at);
-	(void)jl__sys_close((int)fd);
-	return r;
-}
-
 void jl__wire_give_back(const struct jl__wire *wire, int folder)
 {
-	uint32_t free_word = 0;
+	uint32_t word = 0;
+	long leases, hosts = -1;
 
+	leases = jl__sys_openat(folder, "leases", O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (leases < 0)
+		return;
+	if (jl__sys_pread((int)leases, &word, 4, wire->lease_at) != 4 ||
+	    (word & JL__WIRE_NUMBER) != wire->number)
+		goto out;
 	/* The line becomes a comment: one byte, so nobody reads half of it. */
 	if (wire->name_at)
-		(void)write_at(folder, "shown/hosts", "#", 1, wire->name_at);
-	(void)write_at(folder, "leases", &free_word, sizeof(free_word), wire->lease_at);
+		hosts = jl__sys_openat(folder, "shown/hosts",
+				       O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (hosts >= 0) {
+		(void)jl__sys_pwrite((int)hosts, "#", 1, wire->name_at);
+		(void)jl__sys_close((int)hosts);
+	}
+	word = 0;
+	(void)jl__sys_pwrite((int)leases, &word, 4, wire->lease_at);
+out:
+	(void)jl__sys_close((int)leases);
 }
 
 static void read_counters(const char *data, uint32_t len, struct jl__wire_counters *ret)

@@ -38,6 +38,15 @@ struct jl__wire_counters {
 /* A netlink socket of the caller's namespace, close-on-exec. Or a negative errno. */
 int jl__wire_socket(int protocol);
 
+/*
+ * Sends messages in one go, some of them with NLM_F_ACK, and takes in every answer: 0, or
+ * the first failure in their order. An nfnetlink batch counts as a whole.
+ */
+int jl__wire_talk(int fd, const void *messages, uint32_t size);
+
+/* Sends a batch that takes elements away. What is gone already is no failure. */
+int jl__wire_remove(int netfilter, const void *batch, uint32_t size);
+
 /* Whether everything in a wire lies inside of it. 0 or -EINVAL. */
 int jl__wire_check(const struct jl__wire *wire, uint32_t size);
 
@@ -60,7 +69,8 @@ int jl__wire_leave(const struct jl__wire *wire, int netfilter, int host);
 /*
  * Frees the name and the address, the address last. folder: the network's folder, opened
  * when the wire was laid, O_PATH will do; when the network has been removed since, even
- * if there is one of that name again, nothing happens. To be called after leave.
+ * if there is one of that name again, nothing happens; nor when somebody has freed it
+ * before. To be called after leave.
  */
 void jl__wire_give_back(const struct jl__wire *wire, int folder);
 

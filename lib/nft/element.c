@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Elements. Written with libmnl alone: they are made for every job, and libnftnl would
+ * allocate for each.
+ */
+#include "nft/nft.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "nft/nft-priv.h"
+
+/* So that a message of them fits where wires are taken apart (sys/wire.c). */
+#define ELEMENTS_PER_MESSAGE 16u
+
+#define DRAFT_BYTES 2048
+
+static void add(struct jl__buf *batch, const struct nlmsghdr *head)
+{
+	(void)jl__buf_add(batch, head, head->nlmsg_len);
+}
+
+void jl__nft_begin(struct jl__buf *batch)
+{
+	char draft[64];
+
+	add(batch, nftnl_batch_begin(draft, 0));
+}
+
+void jl__nft_end(struct jl__buf *batch)
+{
+	char draft[64];
+
+	add(batch, nftnl_batch_end(draft, 0));
+}
+
+/* ---- one message with elements of one set ---- */
+
+struct elements {
+	union {
+		struct nlmsghdr head;
+		char bytes[DRAFT_BYTES];
+	};
+	struct nlattr *list;
+};
+
+static void elements_begin(struct elements *elements, uint8_t family, const char *set,
+			   bool del, uint16_t flags)
+{
+	uint16_t type = del ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
+
+	if (del)
+		flags = 0;
+	else
+		flags |= NLM_F_CREATE;
+	(void)nftnl_nlmsg_build_hdr(elements->bytes, type, family, flags, 0);
+	mnl_attr_put_strz(&elements->head, NFTA_SET_ELEM_LIST_TABLE, JL__NFT_TABLE);
+	mnl_attr_put_strz(&elements->head, NFTA_SET_ELEM_LIST_SET, set);
+	elements->list =
+		mnl_attr_nest_start(&elements->head, NFTA_SET_ELEM_LIST_ELEMENTS);
+}
+
+static void put_value(struct nlmsghdr *head, uint16_t type, const void *value, size_t len)
+{
+	struct nlattr *nest;
+
+	if (!value)
+		return;
+	nest = mnl_attr_nest_start(head, type);
+	mnl_attr_put(head, NFTA_DATA_VALUE, len, value);
+	mnl_attr_nest_end(head, nest);
+}
+
+/* last: end of a range; data: what a map gives. Both may be NULL. */
+static void element(struct elements *elements, const void *key, const void *last,
+		    size_t len, const void *data, size_t data_len)
+{
+	struct nlattr *nest = mnl_attr_nest_start(&elements->head, NFTA_LIST_ELEM);
+
+	put_value(&elements->head, NFTA_SET_ELEM_KEY, key, len);
+	put_value(&elements->head, NFTA_SET_ELEM_KEY_END, last, len);
+	put_value(&elements->head, NFTA_SET_ELEM_DATA, data, data_len);
+	mnl_attr_nest_end(&elements->head, nest);
+}
+
+static void elements_end(struct elements *elements, struct jl__buf *batch)
+{
+	mnl_attr_nest_end(&elements->head, elements->list);
+	add(batch, &elements->head);
+}
+
+static void single(struct jl__buf *batch, uint8_t family, const char *set, bool del,
+		   const void *key, size_t len)
+{
+	struct elements elements;
+
+	elements_begin(&elements, family, set, del, 0);
+	element(&elements, key, NULL, len, NULL, 0);
+	elements_end(&elements, batch);
+}
+
+/* ---- keys, as the registers of the rules have them ---- */
+
+void jl__nft_pair(struct jl__buf *batch, const char *bridge, bool del)
+{
+	char key[32] = "";
+
+	(void)strncpy(key, bridge, 15);
+	(void)strncpy(key + 16, bridge, 15);
+	single(batch, NFPROTO_INET, "pairs", del, key, sizeof(key));
+}
+
+void jl__nft_member(struct jl__buf *batch, const struct jl__nft_member *member, bool del)
+{
+	struct {
+		char device[16];
+		uint8_t mac[8];
+		uint32_t address;
+	} key = { .address = htonl(member->address) };
+
+	memcpy(key.device, member->device, sizeof(key.device));
+	memcpy(key.mac, member->mac, 6);
+	single(batch, NFPROTO_BRIDGE, "members", del, &key, sizeof(key));
+	single(batch, NFPROTO_INET, "members", del, &key.address, 4);
+}
+
+void jl__nft_restricted(struct jl__buf *batch, uint32_t address, bool del)
+{
+	address = htonl(address);
+	single(batch, NFPROTO_INET, "restricted", del, &address, 4);
+}
+
+struct allow_key {
+	uint32_t from;
+	uint32_t to;
+	uint16_t port;
+	uint16_t unused;
+};
+
+static bool every_protocol(const struct jl__nft_allow *allow)
+{
+	return allow->port_first == 0 && allow->port_last == 65535;
+}
+
+/* Those of one kind, in as many messages as they need. */
+static void allow_some(struct jl__buf *batch, uint32_t address,
+		       const struct jl__nft_allow *allow, uint32_t count, bool del,
+		       bool ports)
+{
+	size_t len = ports ? sizeof(struct allow_key) : 8;
+	struct elements elements;
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct allow_key first = { htonl(address), htonl(allow[i].first),
+					   htons(allow[i].port_first), 0 };
+		struct allow_key last = { htonl(address), htonl(allow[i].last),
+					  htons(allow[i].port_last), 0 };
+
+		if (every_protocol(&allow[i]) == ports)
+			continue;
+		if (!held++)
+			elements_begin(&elements, NFPROTO_INET,
+				       ports ? "ports" : "allowed", del, 0);
+		element(&elements, &first, &last, len, NULL, 0);
+		if (held < ELEMENTS_PER_MESSAGE)
+			continue;
+		elements_end(&elements, batch);
+		held = 0;
+	}
+	if (held)
+		elements_end(&elements, batch);
+}
+
+void jl__nft_allow(struct jl__buf *batch, uint32_t address,
+		   const struct jl__nft_allow *allow, uint32_t count, bool del)
+{
+	allow_some(batch, address, allow, count, del, false);
+	allow_some(batch, address, allow, count, del, true);
+}
+
+struct publish_value {
+	uint32_t address;
+	uint16_t port;
+	uint16_t unused;
+};
+
+void jl__nft_publish(struct jl__buf *batch, uint32_t address,
+		     const struct jl__nft_publish *publish, uint32_t count, bool del)
+{
+	struct elements elements;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t port = htons(publish[i].host_port);
+		struct publish_value value = { htonl(address), htons(publish[i].job_port),
+					       0 };
+
+		elements_begin(&elements, NFPROTO_INET, publish[i].udp ? "udp" : "tcp",
+			       del, NLM_F_EXCL);
+		element(&elements, &port, NULL, 2, del ? NULL : &value, sizeof(value));
+		elements_end(&elements, batch);
+	}
+}
+
+/* ---- what is left of an address ---- */
+
+struct found {
+	const void *key, *last, *data;
+	uint16_t key_len, last_len, data_len;
+};
+
+static int on_value(const struct nlattr *attr, void *data)
+{
+	if (mnl_attr_get_type(attr) == NFTA_DATA_VALUE)
+		*(const struct nlattr **)data = attr;
+	return MNL_CB_OK;
+}
+
+static int on_element_attr(const struct nlattr *attr, void *data)
+{
+	struct found *found = data;
+	const struct nlattr *value = NULL;
+	uint16_t type = mnl_attr_get_type(attr);
+
+	if (type != NFTA_SET_ELEM_KEY && type != NFTA_SET_ELEM_KEY_END &&
+	    type != NFTA_SET_ELEM_DATA)
+		return MNL_CB_OK;
+	(void)mnl_attr_parse_nested(attr, on_value, &value);
+	if (!value)
+		return MNL_CB_OK;
+	if (type == NFTA_SET_ELEM_KEY) {
+		found->key = mnl_attr_get_payload(value);
+		found->key_len = mnl_attr_get_payload_len(value);
+	} else if (type == NFTA_SET_ELEM_KEY_END) {
+		found->last = mnl_attr_get_payload(value);
+		found->last_len = mnl_attr_get_payload_len(value);
+	} else {
+		found->data = mnl_attr_get_payload(value);
+		found->data_len = mnl_attr_get_payload_len(value);
+	}
+	return MNL_CB_OK;
+}
+
+struct stale {
+	const char *set;
+	uint8_t family;
+	uint32_t address; /* network byte order */
+	struct jl__buf *batch;
+};
+
+/* Where the address is: at the start of the data, of the key, or behind device and MAC.
+ */
+static const void *address_of(const struct stale *stale, const struct found *found)
+{
+	if (found->data)
+		return found->data_len >= 4 ? found->data : NULL;
+	if (stale->family == NFPROTO_BRIDGE)
+		return found->key_len >= 28 ? (const char *)found->key + 24 : NULL;
+	return found->key_len >= 4 ? found->key : NULL;
+}
+
+static int on_element(const struct nlattr *attr, void *data)
+{
+	const struct stale *stale = data;
+	struct found found = { 0 };
+	struct elements elements;
+	const void *address;
+
+	(void)mnl_attr_parse_nested(attr, on_element_attr, &found);
+	address = found.key ? address_of(stale, &found) : NULL;
+	if (!address || memcmp(address, &stale->address, 4) != 0 || found.key_len > 64 ||
+	    (found.last && found.last_len != found.key_len))
+		return MNL_CB_OK;
+	elements_begin(&elements, stale->family, stale->set, true, 0);
+	element(&elements, found.key, found.last, found.key_len, NULL, 0);
+	elements_end(&elements, stale->batch);
+	return MNL_CB_OK;
+}
+
+static int on_list_attr(const struct nlattr *attr, void *data)
+{
+	if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_LIST_ELEMENTS)
+		(void)mnl_attr_parse_nested(attr, on_element, data);
+	return MNL_CB_OK;
+}
+
+static int on_list(const struct nlmsghdr *item, void *data)
+{
+	(void)mnl_attr_parse(item, sizeof(struct nfgenmsg), on_list_attr, data);
+	return 0;
+}
+
+int jl__nft_stale(int fd, uint32_t address, struct jl__buf *batch)
+{
+	static const struct {
+		uint8_t family;
+		const char *set;
+	} sets[] = {
+		{ NFPROTO_BRIDGE, "members" },	{ NFPROTO_INET, "members" },
+		{ NFPROTO_INET, "restricted" }, { NFPROTO_INET, "allowed" },
+		{ NFPROTO_INET, "ports" },	{ NFPROTO_INET, "tcp" },
+		{ NFPROTO_INET, "udp" },
+	};
+	char draft[256];
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		struct stale stale = { sets[i].set, sets[i].family, htonl(address),
+				       batch };
+		struct nlmsghdr *head = nftnl_nlmsg_build_hdr(
+			draft, NFT_MSG_GETSETELEM, sets[i].family, NLM_F_DUMP, 0);
+		int r;
+
+		mnl_attr_put_strz(head, NFTA_SET_ELEM_LIST_TABLE, JL__NFT_TABLE);
+		mnl_attr_put_strz(head, NFTA_SET_ELEM_LIST_SET, sets[i].set);
+		r = jl__nft_dump(fd, head, on_list, &stale);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return batch->failed;
+}

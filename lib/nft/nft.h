@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables "joblet" of the inet and bridge families, and the elements of their sets,
+ * made with libnftnl. Nothing else of nftables is looked at or touched. Encoders append
+ * to a batch, which the kernel takes as a whole or not at all. Addresses are in host byte
+ * order.
+ *
+ * Sets and maps:
+ *   bridge members   device . MAC . address   who may send what from which port
+ *   inet members     address                  who is there to be talked to
+ *   inet pairs       bridge . bridge          whose jobs reach each other: a network's
+ * own inet restricted  address                  who may go to what is allowed only: inet
+ * allowed     address . to             everything there inet ports       address . to .
+ * port      TCP and UDP inet tcp, udp    port : address . port    what is published
+ */
+#ifndef JL_NFT_NFT_H
+#define JL_NFT_NFT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* Groups of our devices (IFLA_GROUP), by which the rules know them. */
+#define JL__NFT_BRIDGES 0x6a6c01u
+#define JL__NFT_PORTS 0x6a6c02u
+
+/* Whom an element is about. */
+struct jl__nft_member {
+	char device[16];
+	uint8_t mac[6];
+	uint32_t address;
+};
+
+/* Inclusive ranges. Ports 0 to 65535 mean every protocol. */
+struct jl__nft_allow {
+	uint32_t first;
+	uint32_t last;
+	uint16_t port_first;
+	uint16_t port_last;
+};
+
+struct jl__nft_publish {
+	uint16_t host_port;
+	uint16_t job_port;
+	bool udp;
+};
+
+/* ---- batches ---- */
+
+void jl__nft_begin(struct jl__buf *batch);
+void jl__nft_end(struct jl__buf *batch);
+
+/* ---- tables ---- */
+
+/* Whether both tables are there and of our making: 1, 0, or a negative errno. */
+int jl__nft_present(int fd);
+/* Both tables anew, without elements; what was in them goes in the same transaction. */
+void jl__nft_tables_new(struct jl__buf *batch);
+void jl__nft_tables_del(struct jl__buf *batch);
+
+/* ---- elements: add, or with del take away ---- */
+
+void jl__nft_pair(struct jl__buf *batch, const char *bridge, bool del);
+void jl__nft_member(struct jl__buf *batch, const struct jl__nft_member *member, bool del);
+void jl__nft_restricted(struct jl__buf *batch, uint32_t address, bool del);
+void jl__nft_allow(struct jl__buf *batch, uint32_t address,
+		   const struct jl__nft_allow *allow, uint32_t count, bool del);
+/* -EEXIST of the batch: somebody else has published such a port. */
+void jl__nft_publish(struct jl__buf *batch, uint32_t address,
+		     const struct jl__nft_publish *publish, uint32_t count, bool del);
+
+/*
+ * What the sets still say about an address whose place is gone, as messages that take it
+ * away. For repair: reads whole sets.
+ */
+int jl__nft_stale(int fd, uint32_t address, struct jl__buf *batch);
+
+#endif
