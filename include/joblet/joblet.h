@@ -15,6 +15,7 @@
 #include <joblet/job.h>
 #include <joblet/limits.h>
 #include <joblet/log.h>
+#include <joblet/net.h>
 #include <joblet/node.h>
 #include <joblet/sched.h>
 

@@ -35,12 +35,25 @@ struct laying {
 	int code;
 };
 
+/* Where it cannot be switched off the rules let nothing of it through all the same. */
+static void no_ipv6(const char *setting)
+{
+	long fd = jl__sys_openat(AT_FDCWD, setting, O_WRONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	(void)jl__sys_write((int)fd, "1", 1);
+	(void)jl__sys_close((int)fd);
+}
+
 /* System calls only: the rest of the program stands still or goes on, as it likes. */
 static int lay(void *arg)
 {
 	struct laying *laying = arg;
 	int inside = jl__wire_socket(JL__WIRE_ROUTE);
 
+	no_ipv6("/proc/sys/net/ipv6/conf/all/disable_ipv6");
+	no_ipv6("/proc/sys/net/ipv6/conf/default/disable_ipv6");
 	laying->netns = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/net",
 					    O_RDONLY | O_CLOEXEC, 0);
 	if (inside < 0)

@@ -92,9 +92,17 @@ jl_net *jl_net_unref(jl_net *net)
 	if (!net || __atomic_sub_fetch(&net->refs, 1, __ATOMIC_ACQ_REL))
 		return NULL;
 	jl__net_done(net);
-	jl_ctx_unref(net->ctx);
+	if (!net->weak)
+		jl_ctx_unref(net->ctx);
 	jl__free(net);
 	return NULL;
+}
+
+void jl__net_weaken(jl_net *net)
+{
+	if (!net->weak)
+		jl_ctx_unref(net->ctx);
+	net->weak = true;
 }
 
 const char *jl_net_get_name(const jl_net *net)

@@ -195,7 +195,7 @@ static int add_member(uint32_t index, uint32_t word, const struct lease *lease,
 	(void)word;
 	memcpy(member.device, lease->device, sizeof(member.device));
 	jl__net_mac(member.address, member.mac);
-	if (lease->restricted)
+	if (lease->flags & LEASE_RESTRICTED)
 		jl__nft_restricted(members->batch, member.address, false);
 	jl__nft_member(members->batch, &member, false);
 	return members->batch->failed;
@@ -247,6 +247,13 @@ int jl__net_rules(jl_net *net, int root, jl_error **err)
 		r = jl__nl_send(net->netfilter, &batch);
 	jl__buf_done(&batch);
 	jl__net_names_free(names, count);
+	return r < 0 ? kernel_failed(r, "the rules", net, err) : 0;
+}
+
+int jl__net_allowed(const jl_net *net, jl_error **err)
+{
+	int r = jl__nft_present(net->netfilter);
+
 	return r < 0 ? kernel_failed(r, "the rules", net, err) : 0;
 }
 
@@ -319,7 +326,9 @@ int jl__net_raze(jl_net *net, jl_error **err)
 	jl__nft_begin(&batch);
 	jl__nft_pair(&batch, net->device, true);
 	/* Places nobody has claimed: their elements and no job. */
-	r = jl__leases_each(net->leases, 0, UINT32_MAX, del_member, &members, NULL);
+	r = net->leases < 0 ? 0
+			    : jl__leases_each(net->leases, 0, UINT32_MAX, del_member,
+					      &members, NULL);
 	jl__nft_end(&batch);
 	if (r == 0)
 		r = batch.failed;

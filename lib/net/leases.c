@@ -128,60 +128,53 @@ static int find_free(int fd, uint32_t from, uint32_t window, uint32_t *ret)
 	return -ENOSPC;
 }
 
-static int recount(int fd, struct leases_head *head)
-{
-	struct leases_count count;
-	int r = jl__leases_count(fd, &count);
-
-	if (r == 0)
-		head->taken = count.taken;
-	return r;
-}
-
-int jl__leases_take(int fd, struct lease *lease, uint32_t *ret_index, uint32_t *ret_line)
+int jl__leases_find(int fd, uint32_t *ret_index, struct lease *ret_last)
 {
 	struct leases_head head;
-	struct lease old;
-	uint32_t index, window;
-	int r;
+	int r = jl__leases_head(fd, &head);
 
-	r = jl__leases_head(fd, &head);
 	if (r < 0)
 		return r;
 	if (head.state != LEASES_READY)
 		return -ENOENT;
 	/* The number only goes up, while words become 0 behind our back. */
 	if (head.taken >= PORTS_MAX) {
-		r = recount(fd, &head);
+		struct leases_count count;
+
+		r = jl__leases_count(fd, &count);
 		if (r < 0)
 			return r;
-		if (head.taken >= PORTS_MAX)
+		if (count.taken >= PORTS_MAX)
 			return -EXFULL;
+		r = write_at(fd, &count.taken, sizeof(count.taken),
+			     offsetof(struct leases_head, taken));
+		if (r < 0)
+			return r;
 	}
-	window = jl__net_window(head.prefix);
-	r = find_free(fd, head.cursor, window, &index);
+	r = find_free(fd, head.cursor, jl__net_window(head.prefix), ret_index);
 	if (r < 0)
 		return r;
-	/* Of its last holder the hosts file may still have the line. */
-	r = read_at(fd, &old, sizeof(old), record_at(index));
+	r = read_at(fd, ret_last, sizeof(*ret_last), record_at(*ret_index));
+	ret_last->device[sizeof(ret_last->device) - 1] = '\0';
+	return r;
+}
+
+int jl__leases_take(int fd, uint32_t index, const struct lease *lease)
+{
+	struct leases_head head;
+	int r = jl__leases_head(fd, &head);
+
 	if (r < 0)
 		return r;
-	*ret_line = jl__leases_take_line(fd, index, old.number);
-	r = write_at(fd, lease, sizeof(*lease), record_at(index));
-	if (r < 0)
-		return r;
-	r = write_at(fd, &lease->number, 4, word_at(index));
-	if (r < 0)
-		return r;
-	head.cursor = (index + 1) % window;
+	head.cursor = (index + 1) % jl__net_window(head.prefix);
 	head.taken++;
 	if (index >= head.high)
 		head.high = index + 1;
+	/* What searches go by comes before what they are to find. */
 	r = write_at(fd, &head, sizeof(head), 0);
-	if (r < 0)
-		return r;
-	*ret_index = index;
-	return 0;
+	if (r == 0)
+		r = write_at(fd, lease, sizeof(*lease), record_at(index));
+	return r < 0 ? r : write_at(fd, &lease->number, 4, word_at(index));
 }
 
 int jl__leases_read(int fd, uint32_t index, uint32_t number, struct lease *ret)
@@ -216,6 +209,31 @@ int jl__leases_claim(int fd, uint32_t index, const struct lease *lease)
 		return r;
 	r = write_at(fd, lease, sizeof(*lease), record_at(index));
 	return r < 0 ? r : write_at(fd, &word, 4, word_at(index));
+}
+
+int jl__leases_unclaim(int fd, uint32_t index, uint32_t number)
+{
+	struct lease lease;
+	int r = jl__leases_read(fd, index, number, &lease);
+
+	if (r < 0)
+		return r;
+	lease.flags = 0;
+	r = write_at(fd, &lease, sizeof(lease), record_at(index));
+	return r < 0 ? r : write_at(fd, &number, 4, word_at(index));
+}
+
+void jl__leases_settled(int fd, uint32_t index, uint32_t number)
+{
+	struct lease lease;
+	uint32_t word;
+
+	if (read_at(fd, &word, 4, word_at(index)) < 0 || word ||
+	    read_at(fd, &lease, sizeof(lease), record_at(index)) < 0 ||
+	    lease.number != number || !lease.flags)
+		return;
+	lease.flags = 0;
+	(void)write_at(fd, &lease, sizeof(lease), record_at(index));
 }
 
 int jl__leases_free(int fd, uint32_t index, uint32_t number)

@@ -20,9 +20,10 @@
 #include "nft/nft.h"
 
 #define NAME_MAX_BYTES 32
-#define PORTS_MAX 1023u	  /* of a bridge: BR_MAX_PORTS of the kernel, less one */
-#define WINDOW_MAX 65536u /* addresses of a subnet that are handed out, from its start \
-			   */
+#define PORTS_MAX 1023u /* of a bridge: BR_MAX_PORTS of the kernel, less one */
+#define WINDOW_MAX                                                          \
+	65536u /* addresses of a subnet that are handed out, from its start \
+		*/
 
 /* ---- what is on disk: net/NAME/leases ---- */
 
@@ -57,13 +58,16 @@ struct leases_head {
 #define WORDS_AT 4096u
 #define RECORDS_AT (WORDS_AT + WINDOW_MAX * 4u)
 
+#define LEASE_RESTRICTED 1u /* it may not go everywhere */
+#define LEASE_POLICY 2u	    /* there are elements beyond its being a member */
+
 struct lease {
 	uint32_t number;
 	uint32_t owner;	      /* pid of who took it */
 	uint64_t owner_start; /* and when that started, in ticks since boot */
 	uint64_t taken_usec;  /* since boot */
 	uint32_t line;	      /* of the hosts file, counted from 1; 0: none */
-	uint32_t restricted;  /* 1: it may not go everywhere */
+	uint32_t flags;	      /* LEASE_ */
 	char device[16];
 	char unused[16];
 };
@@ -73,6 +77,7 @@ struct lease {
 struct jl_net {
 	uint32_t refs; /* atomic */
 	jl_ctx *ctx;
+	bool weak; /* holds no reference on it */
 	char name[NAME_MAX_BYTES + 1];
 	char cidr[20];
 	char label[NAME_MAX_BYTES + 8];
@@ -120,6 +125,8 @@ struct subnet {
 int jl__net_check_name(const char *name, jl_error **err);
 bool jl__net_is_reserved(const char *name);
 int jl__net_parse_cidr(const char *text, struct subnet *ret, jl_error **err);
+/* Four numbers with points, up to the end or one of "/:". Behind them in *ret_end. */
+int jl__net_parse_address(const char *text, uint32_t *ret, const char **ret_end);
 void jl__net_put_address(char text[16], uint32_t address);
 void jl__net_put_cidr(char text[20], uint32_t address, uint32_t prefix);
 /* "joblet-NAME", or what fits of it. */
@@ -150,15 +157,23 @@ void jl__leases_unlock(int fd);
 int jl__leases_head(int fd, struct leases_head *ret);
 int jl__leases_set_state(int fd, uint32_t state);
 int jl__leases_set_checked(int fd, uint32_t index);
-/* Under the lock: an index that is free, written down as taken. The line of the hosts
- * file that its last holder has left, to be cleared, or 0. -ENOSPC, or -EXFULL when a
- * bridge has no port for it; -ENOENT when the network is gone. */
-int jl__leases_take(int fd, struct lease *lease, uint32_t *ret_index, uint32_t *ret_line);
+/*
+ * Under the lock: an index that is free, and the record of who had it last, who may have
+ * left a line of the hosts file, and elements. -ENOSPC, or -EXFULL when a bridge has no
+ * port for it; -ENOENT when the network is gone.
+ */
+int jl__leases_find(int fd, uint32_t *ret_index, struct lease *ret_last);
+/* Under the lock: writes it down as taken. */
+int jl__leases_take(int fd, uint32_t index, const struct lease *lease);
 /* Under the lock: writes the record anew and makes the place a job's. -ENOENT when it is
  * not this place's any more. */
 int jl__leases_claim(int fd, uint32_t index, const struct lease *lease);
+/* Under the lock: takes that back. */
+int jl__leases_unclaim(int fd, uint32_t index, uint32_t number);
 /* Under the lock: the lease when the index is still that number's, else -ENOENT. */
 int jl__leases_read(int fd, uint32_t index, uint32_t number, struct lease *ret);
+/* Under the lock: the place is free, and nothing of it is left to be looked for. */
+void jl__leases_settled(int fd, uint32_t index, uint32_t number);
 /* Frees it, when it is still that number's; else -ENOENT. */
 int jl__leases_free(int fd, uint32_t index, uint32_t number);
 /* Under the lock: gives the record a free line of the hosts file, counted from 1. With
@@ -184,6 +199,9 @@ int jl__leases_each(int fd, uint32_t first, uint32_t most, jl__lease_fn fn, void
 int jl__shown_make(jl_net *net, jl_error **err);
 /* nameservers of the host, refreshed. */
 int jl__shown_resolvers(jl_net *net, jl_error **err);
+/* fn gets the address of each resolver of this machine that is not on its loopback. */
+typedef bool (*jl__resolver_fn)(uint32_t address, void *data);
+void jl__shown_each_resolver(jl__resolver_fn fn, void *data);
 /* A line that is not read yet; made valid by its last byte. */
 int jl__shown_add(const jl_net *net, uint32_t line, uint32_t address, const char *job_id,
 		  const char *job_name);
@@ -202,6 +220,8 @@ int jl__net_ranges(const struct jl__net_allow *allow, uint32_t count,
 		   struct jl__nft_allow ranges[ALLOW_MAX], uint32_t *ret_count);
 
 /* kernel.c: bridge, rules, settings */
+/* Whether this caller and this kernel can have networks at all. */
+int jl__net_allowed(const jl_net *net, jl_error **err);
 /* Makes what is missing of it; everything may be there already. */
 int jl__net_raise(jl_net *net, int root, jl_error **err);
 /* Whether it is there as it should be: 1 or 0 or a failure. Sets the bridge's index. */
@@ -219,6 +239,8 @@ int jl__net_rules(jl_net *net, int root, jl_error **err);
 int jl__net_check_free(const jl_net *net, int root, jl_error **err);
 
 /* repair.c */
+/* Takes away what the rules and the neighbours still say about an address. */
+int jl__net_forget(const jl_net *net, uint32_t address);
 /* Frees places whose owner and interface are gone. most: how many to look at. */
 int jl__net_sweep(jl_net *net, uint32_t most, jl_error **err);
 /* Microseconds since boot. */
@@ -240,11 +262,13 @@ struct wire_plan {
 	bool restricted;
 	const struct jl__nft_publish *publish;
 	uint32_t publish_count;
-	bool claims; /* the member is there already */
 };
-/* The elements of a place; del takes all of them away. */
-void jl__net_elements(const struct wire_plan *plan, struct jl__buf *batch, bool del);
-void jl__net_elements_gone(const jl_net *net, const struct wire_plan *plan);
+
+#define ELEMENTS_MEMBER 1u /* what makes a place one */
+#define ELEMENTS_POLICY 2u /* what a job may do beyond it, or less */
+/* The elements of a place, added or taken away. */
+void jl__net_elements(const struct wire_plan *plan, struct jl__buf *batch, uint32_t which,
+		      bool del);
 /* -E2BIG when it does not fit. */
 int jl__net_wire(const struct wire_plan *plan, struct jl__wire *ret, size_t size);
 

@@ -86,6 +86,9 @@ int jl__net_place_claim(jl_net *net, struct jl__net_place *place,
  */
 void jl__net_place_release(jl_net *net, const struct jl__net_place *place);
 
+/* Lets go of the context, which must then live at least as long as the handle. */
+void jl__net_weaken(jl_net *net);
+
 /* Folder with hosts and resolv.conf, to be shown at /etc by links. Borrowed. */
 const char *jl__net_shown(const jl_net *net);
 

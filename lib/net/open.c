@@ -85,7 +85,7 @@ static int remove_rules_of_none(const jl_net *net, int root, jl_error **err)
 /* Kernel first: what it still has is found by what the folder says. */
 static int remove_all(jl_net *net, int root, jl_error **err)
 {
-	int r = net->leases >= 0 ? jl__net_raze(net, err) : 0;
+	int r = jl__net_raze(net, err);
 
 	if (r == 0)
 		r = remove_folder(net, root, err);
@@ -133,8 +133,12 @@ static int make_folder(jl_net *net, int root, jl_error **err)
 
 static int make(jl_net *net, int root, jl_error **err)
 {
-	int r = make_folder(net, root, err);
+	int r = jl__net_allowed(net, err);
 
+	/* Who may not make networks leaves no folder of one behind. */
+	if (r < 0)
+		return r;
+	r = make_folder(net, root, err);
 	if (r == 0)
 		r = complete(net, root, err);
 	/* The first failure is the one that is told. */
@@ -180,15 +184,9 @@ static int settle(jl_net *net, int root, jl_error **err)
 		return 0;
 	if (r < 0 && r != -ENOENT && r != -EUCLEAN)
 		return jl__fail_errno(err, r, "cannot open %s", net->folder);
-	/* Killed before it had leases, or after. */
-	if (r < 0) {
-		r = remove_folder(net, root, err);
-		return r;
-	}
-	if (head.state == LEASES_GONE) {
-		r = remove_all(net, root, err);
-		return r;
-	}
+	/* Killed before it had leases, or while it was removed. */
+	if (r < 0 || head.state == LEASES_GONE)
+		return remove_all(net, root, err);
 	if (head.state == LEASES_READY) {
 		r = jl__net_stands(net, err);
 		if (r)
@@ -269,6 +267,17 @@ static int open_standing(jl_net *net, int root, jl_error **err)
 	return jl__net_stands(net, err);
 }
 
+static int refresh_resolvers(jl_net *net, jl_error **err)
+{
+	int r = jl__leases_lock(net->leases);
+
+	if (r < 0)
+		return jl__fail_errno(err, r, "cannot lock network \"%s\"", net->name);
+	r = jl__shown_resolvers(net, err);
+	jl__leases_unlock(net->leases);
+	return r;
+}
+
 int jl_net_open(jl_ctx *ctx, const char *name, jl_net **ret_net, jl_error **ret_err)
 {
 	_cleanup_close_ int root = -EBADF, lock = -EBADF;
@@ -304,7 +313,7 @@ int jl_net_open(jl_ctx *ctx, const char *name, jl_net **ret_net, jl_error **ret_
 	if (r == 0)
 		r = count_jobs(net, ret_err);
 	if (r == 0)
-		r = jl__shown_resolvers(net, ret_err);
+		r = refresh_resolvers(net, ret_err);
 	if (r < 0)
 		jl_net_unref(net);
 	else

@@ -35,6 +35,33 @@ static int on_net(const struct jl__nl_net *net, void *data)
 	return 0;
 }
 
+static bool on_resolver(uint32_t address, void *data)
+{
+	struct search *search = data;
+
+	if (!jl__net_overlap(search->subnet, (struct subnet){ address, 32 }))
+		return true;
+	search->found = true;
+	search->with = (struct jl__nl_net){ address, 32, 0 };
+	return false;
+}
+
+/* The route to them may be the one to everywhere, which the network's own would hide. */
+static int with_resolvers(const jl_net *net, jl_error **err)
+{
+	struct search search = { .subnet = { net->address, net->prefix } };
+	char address[16];
+
+	jl__shown_each_resolver(on_resolver, &search);
+	if (!search.found)
+		return 0;
+	jl__net_put_address(address, search.with.address);
+	return jl__fail(
+		err, -EADDRINUSE,
+		"the subnet %s of network \"%s\" overlaps with the resolver %s of this machine; choose another",
+		net->cidr, net->name, address);
+}
+
 static int with_machine(const jl_net *net, jl_error **err)
 {
 	struct search search = { .subnet = { net->address, net->prefix },
@@ -105,5 +132,7 @@ int jl__net_check_free(const jl_net *net, int root, jl_error **err)
 
 	if (r == 0)
 		r = with_networks(net, root, err);
+	if (r == 0)
+		r = with_resolvers(net, err);
 	return r < 0 ? r : with_machine(net, err);
 }

@@ -104,6 +104,12 @@ static int address(const char **at, uint32_t *ret)
 	return 0;
 }
 
+int jl__net_parse_address(const char *text, uint32_t *ret, const char **ret_end)
+{
+	*ret_end = text;
+	return address(ret_end, ret);
+}
+
 static uint32_t mask_of(uint32_t prefix)
 {
 	return prefix ? ~0u << (32 - prefix) : 0;

@@ -63,29 +63,46 @@ static int name_lease(struct lease *lease)
 	return 0;
 }
 
+/*
+ * Whoever had the address last may have been killed between telling us what he would do
+ * with it and doing it; then the end he met did not know of his elements and his name.
+ */
+static int take_after(const jl_net *net, uint32_t index, const struct lease *last)
+{
+	uint32_t line = jl__leases_take_line(net->leases, index, last->number);
+
+	if (line)
+		jl__shown_clear(net, line);
+	return last->flags & LEASE_POLICY
+		       ? jl__net_forget(net, jl__net_address_of(net, index))
+		       : 0;
+}
+
 static int take_lease(const jl_net *net, struct lease *lease, uint32_t *ret_index)
 {
-	uint32_t line = 0;
+	struct lease last;
 	int r = name_lease(lease);
 
 	if (r == 0)
 		r = jl__leases_lock(net->leases);
 	if (r < 0)
 		return r;
-	r = jl__leases_take(net->leases, lease, ret_index, &line);
-	if (line)
-		jl__shown_clear(net, line);
+	r = jl__leases_find(net->leases, ret_index, &last);
+	if (r == 0)
+		r = take_after(net, *ret_index, &last);
+	if (r == 0)
+		r = jl__leases_take(net->leases, *ret_index, lease);
 	jl__leases_unlock(net->leases);
 	return r;
 }
 
-static int send_elements(const jl_net *net, const struct wire_plan *plan)
+static int send_elements(const jl_net *net, const struct wire_plan *plan, uint32_t which)
 {
 	struct jl__buf batch = JL__BUF_INIT(ELEMENTS_BYTES);
 	int r;
 
 	jl__nft_begin(&batch);
-	jl__net_elements(plan, &batch, false);
+	jl__net_elements(plan, &batch, which, false);
 	jl__nft_end(&batch);
 	r = jl__nl_send(net->netfilter, &batch);
 	jl__buf_done(&batch);
@@ -112,13 +129,13 @@ static int restore_rules(jl_net *net, jl_error **err)
 
 static int enter_rules(jl_net *net, const struct wire_plan *plan, jl_error **err)
 {
-	int r = send_elements(net, plan);
+	int r = send_elements(net, plan, ELEMENTS_MEMBER);
 
 	if (r == -ENOENT) {
 		r = restore_rules(net, err);
 		if (r < 0)
 			return r;
-		r = send_elements(net, plan);
+		r = send_elements(net, plan, ELEMENTS_MEMBER);
 	}
 	return r < 0 ? jl__fail_errno(
 			       err, r,
@@ -127,10 +144,11 @@ static int enter_rules(jl_net *net, const struct wire_plan *plan, jl_error **err
 		     : 0;
 }
 
+/* ret: JL__WIRE_MAX bytes. */
 static int make_wire(const jl_net *net, const struct wire_plan *plan,
-		     struct jl__net_place *place, jl_error **err)
+		     struct jl__wire *ret, jl_error **err)
 {
-	int r = jl__net_wire(plan, &place->wire, sizeof(place->bytes));
+	int r = jl__net_wire(plan, ret, JL__WIRE_MAX);
 
 	if (r == -ENAMETOOLONG)
 		return jl__fail(err, r, "the path %s is too long for networks",
@@ -168,7 +186,7 @@ int jl__net_place_take(jl_net *net, uint64_t bps, struct jl__net_place *ret,
 	ret->limited = bps != 0;
 	ret->bps = bps;
 	jl__net_put_address(ret->text, ret->address);
-	r = make_wire(net, &plan, ret, err);
+	r = make_wire(net, &plan, &ret->wire, err);
 	if (r == 0)
 		r = enter_rules(net, &plan, err);
 	if (r < 0)
@@ -240,52 +258,53 @@ static int claim_failed(int r, const jl_net *net, const struct wire_plan *plan,
 			plan->publish[0].host_port, plan->publish[0].udp ? "udp" : "tcp");
 }
 
-/* The names come first: once the lease is a job's, its line is what the end clears. */
-static int claim_lease(const jl_net *net, struct wire_plan *plan, struct lease *lease,
-		       const char *job_id, const char *job_name)
-{
-	int r = 0;
-
-	if ((job_id || job_name) && !net->isolated) {
-		r = jl__leases_line(net->leases, lease);
-		if (r == 0)
-			r = jl__shown_add(net, lease->line, plan->address, job_id,
-					  job_name);
-	}
-	plan->line = lease->line;
-	lease->restricted = plan->restricted;
-	return r < 0 ? r : jl__leases_claim(net->leases, plan->index, lease);
-}
-
-static int claim(const jl_net *net, struct jl__net_place *place, struct wire_plan *plan,
-		 const char *job_id, const char *job_name, jl_error **err)
+/*
+ * Under the lock. The record says what there is to clear before it is there; the word
+ * makes it a job's.
+ */
+static int claim_lease(const jl_net *net, struct wire_plan *plan, const char *job_id,
+		       const char *job_name, struct jl__wire *ret_wire, jl_error **err)
 {
 	struct lease lease;
-	int r = jl__leases_lock(net->leases);
+	int r = jl__leases_read(net->leases, plan->index, plan->number, &lease);
 
+	if (r == 0 && (job_id || job_name) && !net->isolated)
+		r = jl__leases_line(net->leases, &lease);
 	if (r < 0)
 		return no_lease(r, net, err);
-	r = jl__leases_read(net->leases, plan->index, place->wire.number, &lease);
-	if (r == 0) {
-		plan->number = lease.number;
-		plan->device = lease.device;
-		r = claim_lease(net, plan, &lease, job_id, job_name);
-	}
-	jl__leases_unlock(net->leases);
+	plan->line = lease.line;
+	r = make_wire(net, plan, ret_wire, err);
 	if (r < 0)
-		return no_lease(r, net, err);
-	return make_wire(net, plan, place, err);
+		return r;
+	lease.flags = (plan->restricted ? LEASE_RESTRICTED : 0) |
+		      (plan->restricted || plan->publish_count ? LEASE_POLICY : 0);
+	r = jl__leases_claim(net->leases, plan->index, &lease);
+	if (r == 0 && lease.line)
+		r = jl__shown_add(net, lease.line, plan->address, job_id, job_name);
+	return r < 0 ? no_lease(r, net, err) : 0;
+}
+
+static void unclaim(const jl_net *net, const struct jl__net_place *place)
+{
+	uint32_t number = place->wire.number;
+	uint32_t line = jl__leases_take_line(net->leases, place->record, number);
+
+	if (line)
+		jl__shown_clear(net, line);
+	(void)jl__leases_unclaim(net->leases, place->record, number);
 }
 
 int jl__net_place_claim(jl_net *net, struct jl__net_place *place,
 			const struct jl__net_policy *policy, const char *job_id,
 			const char *job_name, jl_error **err)
 {
+	_cleanup_free_ struct jl__wire *wire = NULL;
 	struct jl__nft_allow allow[ALLOW_MAX];
 	struct jl__nft_publish publish[JL__NET_PUBLISH_MAX];
 	struct wire_plan plan = {
 		.net = net,
 		.address = place->address,
+		.number = place->wire.number,
 		.index = place->record,
 		.bps = place->bps,
 		.device = place->wire.device,
@@ -293,7 +312,6 @@ int jl__net_place_claim(jl_net *net, struct jl__net_place *place,
 		.restricted = policy->allow_count != 0,
 		.publish = publish,
 		.publish_count = policy->publish_count,
-		.claims = true,
 	};
 	int r;
 
@@ -309,33 +327,30 @@ int jl__net_place_claim(jl_net *net, struct jl__net_place *place,
 	r = check_ports(policy, publish, err);
 	if (r < 0)
 		return r;
-	if (plan.restricted || plan.publish_count) {
-		r = send_elements(net, &plan);
+	/* The place keeps its own until everything has come right: by the other's end it
+	 * would unpublish what somebody else has published. */
+	wire = jl__alloc(JL__WIRE_MAX);
+	if (!wire)
+		return jl__oom(err);
+	r = jl__leases_lock(net->leases);
+	if (r < 0)
+		return no_lease(r, net, err);
+	r = claim_lease(net, &plan, job_id, job_name, wire, err);
+	if (r == 0 && (plan.restricted || plan.publish_count)) {
+		r = send_elements(net, &plan, ELEMENTS_POLICY);
 		if (r < 0)
-			return r == -ENOENT ? gone(net, err)
-					    : claim_failed(r, net, &plan, err);
+			r = claim_failed(r, net, &plan, err);
 	}
-	r = claim(net, place, &plan, job_id, job_name, err);
-	if (r == 0)
-		place->claimed = true;
+	if (r < 0)
+		unclaim(net, place);
 	else
-		jl__net_elements_gone(net, &plan);
+		memcpy(&place->wire, wire, wire->size);
+	jl__leases_unlock(net->leases);
+	place->claimed = r == 0;
 	return r;
 }
 
 /* ---- giving back ---- */
-
-void jl__net_elements_gone(const jl_net *net, const struct wire_plan *plan)
-{
-	struct jl__buf batch = JL__BUF_INIT(ELEMENTS_BYTES);
-
-	jl__nft_begin(&batch);
-	jl__net_elements(plan, &batch, true);
-	jl__nft_end(&batch);
-	if (!batch.failed)
-		(void)jl__wire_remove(net->netfilter, batch.data, (uint32_t)batch.len);
-	jl__buf_done(&batch);
-}
 
 /*
  * When the supervisor was first, the address may have gone to somebody else meanwhile,
@@ -344,15 +359,13 @@ void jl__net_elements_gone(const jl_net *net, const struct wire_plan *plan)
 void jl__net_place_release(jl_net *net, const struct jl__net_place *place)
 {
 	uint32_t number = place->wire.number, line;
-	struct lease lease;
 
 	if (jl__leases_lock(net->leases) < 0)
 		return;
-	if (jl__leases_read(net->leases, place->record, number, &lease) == 0)
-		(void)jl__wire_leave(&place->wire, net->netfilter, net->route);
 	line = jl__leases_take_line(net->leases, place->record, number);
 	if (line)
 		jl__shown_clear(net, line);
-	(void)jl__leases_free(net->leases, place->record, number);
+	(void)jl__wire_end(&place->wire, net->folder_fd, net->netfilter, net->route);
+	jl__leases_settled(net->leases, place->record, number);
 	jl__leases_unlock(net->leases);
 }

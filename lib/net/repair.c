@@ -93,11 +93,9 @@ static int on_lease(uint32_t index, uint32_t word, const struct lease *lease, vo
 	return sweep->count == sizeof(sweep->found) / sizeof(sweep->found[0]);
 }
 
-static int forget_place(const jl_net *net, const struct dead *dead)
+int jl__net_forget(const jl_net *net, uint32_t address)
 {
 	struct jl__buf batch = { .max = (size_t)1 << 20 }, buf = JL__BUF_INIT(1024);
-	uint32_t address = jl__net_address_of(net, dead->index);
-	uint32_t line;
 	int r;
 
 	jl__nft_begin(&batch);
@@ -113,6 +111,16 @@ static int forget_place(const jl_net *net, const struct dead *dead)
 	jl__nl_neighbour_del(&buf, net->index, address);
 	(void)jl__nl_send(net->route, &buf);
 	jl__buf_done(&buf);
+	return 0;
+}
+
+static int forget_place(const jl_net *net, const struct dead *dead)
+{
+	uint32_t line;
+	int r = jl__net_forget(net, jl__net_address_of(net, dead->index));
+
+	if (r < 0)
+		return r;
 	line = jl__leases_take_line(net->leases, dead->index, dead->number);
 	if (line)
 		jl__shown_clear(net, line);

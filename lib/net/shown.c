@@ -126,29 +126,32 @@ void jl__shown_clear(const jl_net *net, uint32_t line)
 
 /* ---- resolv.conf ---- */
 
-/* Four numbers with points, and no more is needed to tell families apart. */
-static bool is_ipv4(const char *word, size_t len)
-{
-	return len >= 7 && len <= 15 && strspn(word, "0123456789.") == len;
-}
-
 static size_t word_len(const char *text)
 {
 	return strcspn(text, " \t\r\n");
 }
 
-static void on_nameserver(const char *word, struct jl__resolvers *ret)
+static void on_nameserver(const char *word, size_t len, struct jl__resolvers *ret)
 {
-	size_t len = word_len(word);
+	char text[16];
+	const char *end;
+	uint32_t address;
 
-	if (len >= 4 && (strncmp(word, "127.", 4) == 0))
+	if (len == 3 && strncmp(word, "::1", 3) == 0)
 		ret->stub = true;
-	else if (len == 3 && strncmp(word, "::1", 3) == 0)
+	/* IPv6 is off in networks of jobs, so its resolvers are left out. */
+	if (len >= sizeof(text))
+		return;
+	memcpy(text, word, len);
+	text[len] = '\0';
+	if (jl__net_parse_address(text, &address, &end) < 0 || *end || !address)
+		return;
+	if (address >> 24 == 127) {
 		ret->stub = true;
-	else if (is_ipv4(word, len) && !(len == 7 && strncmp(word, "0.0.0.0", 7) == 0)) {
-		(void)jl__buf_addf(&ret->servers, "nameserver %.*s\n", (int)len, word);
-		ret->count++;
+		return;
 	}
+	if (ret->count < RESOLVERS_MAX)
+		ret->servers[ret->count++] = address;
 }
 
 void jl__shown_parse(const char *text, struct jl__resolvers *ret)
@@ -163,7 +166,7 @@ void jl__shown_parse(const char *text, struct jl__resolvers *ret)
 		len = word_len(line);
 		word = line + len + strspn(line + len, " \t");
 		if (len == 10 && strncmp(line, "nameserver", len) == 0)
-			on_nameserver(word, ret);
+			on_nameserver(word, word_len(word), ret);
 		for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 			if (len == strlen(kept[i]) && strncmp(line, kept[i], len) == 0)
 				(void)jl__buf_addf(&ret->rest, "%.*s\n",
@@ -235,38 +238,66 @@ static int replace(int shown, const char *name, const char *text, size_t len)
 	return r;
 }
 
-int jl__shown_resolvers(jl_net *net, jl_error **err)
+static void find_resolvers(struct jl__resolvers *ret)
 {
-	struct jl__resolvers found = JL__RESOLVERS_INIT;
-	struct jl__buf text = JL__BUF_INIT(65536);
 	_cleanup_free_ char *host = read_text("/etc/resolv.conf");
-	_cleanup_close_ int shown = -EBADF;
-	int r;
 
 	if (host)
-		jl__shown_parse(host, &found);
-	if (found.stub && !found.count)
-		look_behind(&found);
-	if (!found.count) {
+		jl__shown_parse(host, ret);
+	if (ret->stub && !ret->count)
+		look_behind(ret);
+}
+
+void jl__shown_each_resolver(jl__resolver_fn fn, void *data)
+{
+	struct jl__resolvers found = JL__RESOLVERS_INIT;
+
+	find_resolvers(&found);
+	for (uint32_t i = 0; i < found.count; i++)
+		if (!fn(found.servers[i], data))
+			break;
+	jl__buf_done(&found.rest);
+}
+
+static void put_resolvers(const jl_net *net, const struct jl__resolvers *found,
+			  struct jl__buf *text)
+{
+	char number[16];
+
+	if (!found->count) {
 		jl__log(net->ctx, JL_LOG_WARNING, "net",
 			"no resolver of this machine can be reached from network \"%s\"; its jobs have none",
 			net->name);
 		(void)jl__buf_add_str(
-			&text,
+			text,
 			"# No resolver of the host can be reached from this network.\n");
 	}
-	if (found.servers.len)
-		(void)jl__buf_add(&text, found.servers.data, found.servers.len);
-	if (found.rest.len)
-		(void)jl__buf_add(&text, found.rest.data, found.rest.len);
-	r = found.servers.failed ? found.servers.failed : text.failed;
+	for (uint32_t i = 0; i < found->count; i++) {
+		jl__net_put_address(number, found->servers[i]);
+		(void)jl__buf_addf(text, "nameserver %s\n", number);
+	}
+	if (found->rest.len)
+		(void)jl__buf_add(text, found->rest.data, found->rest.len);
+}
+
+/* Under the lock of the leases, but while the network is made: two that replace the file
+ * at once would write into one another's. */
+int jl__shown_resolvers(jl_net *net, jl_error **err)
+{
+	struct jl__resolvers found = JL__RESOLVERS_INIT;
+	struct jl__buf text = JL__BUF_INIT(65536);
+	_cleanup_close_ int shown = -EBADF;
+	int r;
+
+	find_resolvers(&found);
+	put_resolvers(net, &found, &text);
+	r = found.rest.failed ? found.rest.failed : text.failed;
 	if (r == 0) {
 		shown = openat(net->folder_fd, "shown",
-			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		r = shown < 0 ? -errno
 			      : replace(shown, "resolv.conf", text.data, text.len);
 	}
-	jl__buf_done(&found.servers);
 	jl__buf_done(&found.rest);
 	jl__buf_done(&text);
 	return r < 0 ? jl__fail_errno(err, r,
@@ -277,8 +308,9 @@ int jl__shown_resolvers(jl_net *net, jl_error **err)
 
 int jl__shown_make(jl_net *net, jl_error **err)
 {
+	/* IPv6 is off where this is read. The second is the usual name of jobs. */
 	static const char top[] = "127.0.0.1 localhost\n"
-				  "::1 localhost ip6-localhost ip6-loopback\n";
+				  "127.0.1.1 joblet\n";
 	char head[HOSTS_LINES_AT];
 	_cleanup_close_ int fd = -EBADF;
 	int r = 0;

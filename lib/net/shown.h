@@ -5,16 +5,18 @@
 
 #include "net/net-priv.h"
 
+#define RESOLVERS_MAX 8u
+
 struct jl__resolvers {
-	struct jl__buf servers; /* lines with nameserver that jobs can reach */
-	struct jl__buf rest;	/* search, options */
+	uint32_t servers[RESOLVERS_MAX]; /* that are not on the host's loopback */
 	uint32_t count;
-	bool stub; /* one of them is on the host's loopback */
+	struct jl__buf rest; /* lines with search, domain, options */
+	bool stub;	     /* one of them is on the host's loopback */
 };
 
-#define JL__RESOLVERS_INIT                                                  \
-	{                                                                   \
-		.servers = JL__BUF_INIT(16384), .rest = JL__BUF_INIT(16384) \
+#define JL__RESOLVERS_INIT                  \
+	{                                   \
+		.rest = JL__BUF_INIT(16384) \
 	}
 
 /* Adds what a resolv.conf says. */

@@ -97,7 +97,7 @@ static void put_leaving(const struct wire_plan *plan, struct jl__wire *wire,
 {
 	begin(&wire->leave, buf);
 	jl__nft_begin(buf);
-	jl__net_elements(plan, buf, true);
+	jl__net_elements(plan, buf, ELEMENTS_MEMBER | ELEMENTS_POLICY, true);
 	jl__nft_end(buf);
 	end(&wire->leave, buf);
 	begin(&wire->forget, buf);
@@ -105,20 +105,25 @@ static void put_leaving(const struct wire_plan *plan, struct jl__wire *wire,
 	end(&wire->forget, buf);
 }
 
-void jl__net_elements(const struct wire_plan *plan, struct jl__buf *batch, bool del)
+/* What forbids comes before what makes possible, and goes after it. */
+void jl__net_elements(const struct wire_plan *plan, struct jl__buf *batch, uint32_t which,
+		      bool del)
 {
 	struct jl__nft_member member = { .address = plan->address };
+	bool policy = which & ELEMENTS_POLICY;
 
 	memcpy(member.device, plan->device, strlen(plan->device));
 	jl__net_mac(plan->address, member.mac);
-	/* What is forbidden comes before what makes it possible, and goes after it. */
-	if (!del && plan->restricted)
+	if (!del && policy && plan->restricted)
 		jl__nft_restricted(batch, plan->address, false);
-	if (del || !plan->claims)
+	if (which & ELEMENTS_MEMBER)
 		jl__nft_member(batch, &member, del);
-	jl__nft_allow(batch, plan->address, plan->allow, plan->allow_count, del);
-	jl__nft_publish(batch, plan->address, plan->publish, plan->publish_count, del);
-	if (del && plan->restricted)
+	if (policy) {
+		jl__nft_allow(batch, plan->address, plan->allow, plan->allow_count, del);
+		jl__nft_publish(batch, plan->address, plan->publish, plan->publish_count,
+				del);
+	}
+	if (del && policy && plan->restricted)
 		jl__nft_restricted(batch, plan->address, true);
 }
 

@@ -207,6 +207,12 @@ static void to_host(struct jl__buf *batch)
 /* ---- packets through the host ---- */
 
 /* A job that may go to some places only. */
+/* It is anyway; said so, rules are listed in words. */
+static void is_ipv4(struct jl__rule *rule)
+{
+	jl__rule_meta_byte(rule, NFT_META_NFPROTO, NFPROTO_IPV4);
+}
+
 static void restricted(struct jl__buf *batch)
 {
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
@@ -214,6 +220,7 @@ static void restricted(struct jl__buf *batch)
 	struct jl__rule rule;
 
 	jl__rule_begin(&rule, batch, family, "restricted");
+	is_ipv4(&rule);
 	jl__rule_payload(&rule, NH, 12, 4, 0);
 	jl__rule_payload(&rule, NH, 16, 4, 1);
 	jl__rule_in_set(&rule, 0, "allowed");
@@ -221,6 +228,7 @@ static void restricted(struct jl__buf *batch)
 	jl__rule_end(&rule);
 	for (size_t i = 0; i < sizeof(protocols); i++) {
 		jl__rule_begin(&rule, batch, family, "restricted");
+		is_ipv4(&rule);
 		jl__rule_meta_byte(&rule, NFT_META_L4PROTO, protocols[i]);
 		jl__rule_payload(&rule, NH, 12, 4, 0);
 		jl__rule_payload(&rule, NH, 16, 4, 1);
@@ -272,11 +280,13 @@ static void outward(struct jl__buf *batch)
 	jl__rule_verdict(&rule, NF_ACCEPT, NULL);
 	jl__rule_end(&rule);
 	jl__rule_begin(&rule, batch, family, "outward");
+	is_ipv4(&rule);
 	jl__rule_payload(&rule, NH, 12, 4, 0);
 	jl__rule_in_set(&rule, 0, "restricted");
 	jl__rule_verdict(&rule, NFT_GOTO, "restricted");
 	jl__rule_end(&rule);
 	jl__rule_begin(&rule, batch, family, "outward");
+	is_ipv4(&rule);
 	jl__rule_payload(&rule, NH, 16, 4, 0);
 	jl__rule_mask(&rule, 0, metadata_mask, 4);
 	jl__rule_equals(&rule, 0, metadata, 4);
@@ -293,6 +303,7 @@ static void outward(struct jl__buf *batch)
 	jl__rule_verdict(&rule, NF_ACCEPT, NULL);
 	jl__rule_end(&rule);
 	jl__rule_begin(&rule, batch, family, "open");
+	is_ipv4(&rule);
 	jl__rule_payload(&rule, NH, 16, 4, 0);
 	jl__rule_in_set(&rule, 0, "members");
 	jl__rule_meta(&rule, NFT_META_IIFNAME, 0);

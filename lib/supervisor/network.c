@@ -196,12 +196,10 @@ void network_leave(struct kit *kit, struct jl__wire *wire)
 	int filter = host_socket(&host_filter, JL__WIRE_NETFILTER);
 	int route = host_socket(&host_route, JL__WIRE_ROUTE);
 
-	if (filter >= 0 && route >= 0)
-		(void)jl__wire_leave(wire, filter, route);
 	if (kit->folder < 0)
 		kit->folder = (int)open_folder(wire);
-	if (kit->folder >= 0)
-		jl__wire_give_back(wire, kit->folder);
+	if (kit->folder >= 0 && filter >= 0 && route >= 0)
+		(void)jl__wire_end(wire, kit->folder, filter, route);
 	fd_close(&kit->folder);
 	fd_close(&kit->netns);
 	kit->wire = 0;

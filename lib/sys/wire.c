@@ -306,29 +306,42 @@ int jl__wire_leave(const struct jl__wire *wire, int netfilter, int host)
 	return r < 0 ? r : r2;
 }
 
-void jl__wire_give_back(const struct jl__wire *wire, int folder)
+/* The line becomes a comment: one byte, so nobody reads half of it. */
+static void clear_name(const struct jl__wire *wire, int folder)
 {
-	uint32_t word = 0;
-	long leases, hosts = -1;
+	long hosts = jl__sys_openat(folder, "shown/hosts",
+				    O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
 
-	leases = jl__sys_openat(folder, "leases", O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (leases < 0)
+	if (hosts < 0)
 		return;
-	if (jl__sys_pread((int)leases, &word, 4, wire->lease_at) != 4 ||
-	    (word & JL__WIRE_NUMBER) != wire->number)
-		goto out;
-	/* The line becomes a comment: one byte, so nobody reads half of it. */
-	if (wire->name_at)
-		hosts = jl__sys_openat(folder, "shown/hosts",
-				       O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (hosts >= 0) {
-		(void)jl__sys_pwrite((int)hosts, "#", 1, wire->name_at);
-		(void)jl__sys_close((int)hosts);
+	(void)jl__sys_pwrite((int)hosts, "#", 1, wire->name_at);
+	(void)jl__sys_close((int)hosts);
+}
+
+int jl__wire_end(const struct jl__wire *wire, int folder, int netfilter, int host)
+{
+	long leases =
+		jl__sys_openat(folder, "leases", O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+	uint32_t word = 0;
+	long r;
+
+	if (leases < 0)
+		return leases == -ENOENT ? 0 : (int)leases;
+	r = jl__sys_pread((int)leases, &word, 4, wire->lease_at);
+	if (r == 4 && (word & JL__WIRE_NUMBER) != wire->number)
+		r = 0;
+	else if (r == 4)
+		r = jl__wire_leave(wire, netfilter, host);
+	else
+		r = r < 0 ? r : -EIO;
+	if (r == 0 && (word & JL__WIRE_NUMBER) == wire->number) {
+		if (wire->name_at)
+			clear_name(wire, folder);
+		word = 0;
+		r = jl__sys_pwrite((int)leases, &word, 4, wire->lease_at);
 	}
-	word = 0;
-	(void)jl__sys_pwrite((int)leases, &word, 4, wire->lease_at);
-out:
 	(void)jl__sys_close((int)leases);
+	return r < 0 ? (int)r : 0;
 }
 
 static void read_counters(const char *data, uint32_t len, struct jl__wire_counters *ret)

@@ -62,17 +62,19 @@ int jl__wire_lay(struct jl__wire *wire, int host, int inside, int netns,
 /*
  * Takes the elements of the place out of the rules, and the host's neighbour entry. What
  * somebody else has taken away before is no failure. Sockets of the host's network:
- * NETLINK_NETFILTER and NETLINK_ROUTE. 0 or the first other failure; both are tried.
+ * NETLINK_NETFILTER and NETLINK_ROUTE. 0 or the first other failure; both are tried. Only
+ * for whoever knows that the place is still this wire's: see jl__wire_end().
  */
 int jl__wire_leave(const struct jl__wire *wire, int netfilter, int host);
 
 /*
- * Frees the name and the address, the address last. folder: the network's folder, opened
- * when the wire was laid, O_PATH will do; when the network has been removed since, even
- * if there is one of that name again, nothing happens; nor when somebody has freed it
- * before. To be called after leave.
+ * Gives a place back: elements, name, and last the address, so that who takes it next
+ * finds nothing that was for somebody else. folder: the network's folder, opened when the
+ * wire was laid, O_PATH will do. Nothing happens when somebody gave the place back
+ * before, or the network was removed since, even if there is one of that name again. A
+ * place whose elements cannot be taken away stays taken.
  */
-void jl__wire_give_back(const struct jl__wire *wire, int folder);
+int jl__wire_end(const struct jl__wire *wire, int folder, int netfilter, int host);
 
 /* What went through a place so far, by the name of the host's end. -ENODEV: it is gone.
  */
