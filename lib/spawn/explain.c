@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/parse.h"
 #include "rootfs/rootfs.h"
 #include "sandbox/sandbox.h"
 #include "spawn/plan.h"
@@ -291,25 +292,42 @@ static uint64_t work_bytes(const struct jl__plan *plan)
 	return 0;
 }
 
+/* Names may be any bytes; sentences are text. */
+static void put_name(char *out, size_t size, const char *name)
+{
+	bool utf8 = jl__is_utf8(name, strlen(name));
+
+	while (*name && size-- > 1) {
+		unsigned char c = (unsigned char)*name++;
+
+		*out++ = (char)(c < ' ' || c == 127 || (c > 127 && !utf8) ? '?' : c);
+	}
+	*out = '\0';
+}
+
 static int fail_upload(const struct jl__plan *plan, const struct jl__failure *f,
-		       const char *text, jl_error **err)
+		       const char *name, jl_error **err)
 {
 	uint64_t bytes = work_bytes(plan);
+	char text[JL__FAILURE_TEXT_MAX + 1];
 
+	put_name(text, sizeof(text), name);
 	if (f->code == -EINVAL)
-		return jl__fail(err, f->code,
-				"uploaded %s is neither a file nor a folder nor a link",
-				text);
+		return jl__fail(
+			err, f->code,
+			"uploaded \"%s\" is neither a file nor a folder nor a link",
+			text);
 	if (f->code == -ENOSPC && bytes)
 		return jl__fail(err, f->code,
-				"cannot copy uploaded %s into /work: its %" PRIu64
+				"cannot copy uploaded \"%s\" into /work: its %" PRIu64
 				" bytes are used up; a larger disk limit helps",
 				text, bytes);
 	if (f->code == -ENOSPC || f->code == -EDQUOT)
 		return jl__fail(err, f->code,
-				"cannot copy uploaded %s into /work, which is full",
+				"cannot copy uploaded \"%s\" into /work, which is full",
 				text);
-	return jl__fail_errno(err, f->code, "cannot copy uploaded %s into /work", text);
+	return jl__fail_errno(err, f->code, "cannot copy uploaded \"%s\" into /work",
+			      text);
 }
 
 static int fail_record(const struct jl__failure *f, jl_error **err)
@@ -343,7 +361,7 @@ int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *f,
 	const struct jl__op *ops;
 
 	if (f->step == JL__STEP_UPLOAD)
-		return fail_upload(plan, f, text ? text : "file", err);
+		return fail_upload(plan, f, text && *text ? text : "files", err);
 	if (f->step == JL__STEP_LOG || f->step == JL__STEP_RECORD)
 		return fail_record(f, err);
 	if (!plan)

@@ -280,6 +280,9 @@ static void supervisor_gone(struct jl__link *link)
 	struct pollfd gone = { .fd = link->pidfd, .events = POLLIN };
 	siginfo_t info;
 
+	/* Another context's: it has hung up, and that is all we can know. */
+	if (link->pidfd < 0)
+		return;
 	while (poll(&gone, 1, LOST_WAIT_MSEC) < 0 && errno == EINTR)
 		;
 	(void)waitid(P_PIDFD, (id_t)link->pidfd, &info, WEXITED | WNOHANG | __WALL);

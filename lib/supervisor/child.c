@@ -33,7 +33,10 @@
 struct child {
 	const struct launch *launch;
 	const struct jl__plan *plan;
-	struct jl__failure failure;
+	struct {
+		struct jl__failure failure;
+		char text[JL__FAILURE_TEXT_MAX];
+	} said;
 };
 
 static const char *plan_text(const struct jl__plan *plan, uint32_t offset)
@@ -48,7 +51,7 @@ static const void *plan_items(const struct jl__plan *plan, struct jl__array span
 
 static int fails(struct child *c, uint32_t step, uint32_t op, long code)
 {
-	return failed(&c->failure, step, op, code);
+	return failed(&c->said.failure, step, op, code);
 }
 
 /* cgroup v1: a thread that writes "0" to tasks moves itself, without waiting for RCU. */
@@ -441,17 +444,26 @@ static int exec_command(struct child *c)
 	return fails(c, JL__STEP_COMMAND, 0, worst);
 }
 
+static int take_uploads(struct child *c)
+{
+	if (!(c->plan->flags & JL__PLAN_UPLOADS))
+		return 0;
+	return uploads_copy(c->launch, &c->said.failure, c->said.text);
+}
+
 int child_main(void *arg)
 {
 	struct child c = { .launch = arg, .plan = ((struct launch *)arg)->plan };
 
 	/* Reads as a list: what follows may rely on what came before. */
 	if (join_groups(&c) == 0 && enter_session(&c) == 0 && enter_root(&c) == 0 &&
-	    verify_place(&c) == 0 && set_limits(&c) == 0 && take_streams(&c) == 0 &&
-	    become_user(&c) == 0 && drop_caps(&c) == 0 && drop_descriptors(&c) == 0 &&
-	    enter_work_dir(&c) == 0 && install_filter(&c) == 0)
+	    verify_place(&c) == 0 && take_uploads(&c) == 0 && set_limits(&c) == 0 &&
+	    take_streams(&c) == 0 && become_user(&c) == 0 && drop_caps(&c) == 0 &&
+	    drop_descriptors(&c) == 0 && enter_work_dir(&c) == 0 &&
+	    install_filter(&c) == 0)
 		(void)exec_command(&c);
 	/* Smaller than PIPE_BUF, so the write is atomic; nothing to do if it fails. */
-	(void)jl__sys_write(c.launch->status, &c.failure, sizeof(c.failure));
+	(void)jl__sys_write(c.launch->status, &c.said,
+			    sizeof(c.said.failure) + c.said.failure.text_len);
 	return 126;
 }

@@ -13,6 +13,7 @@
 #include <linux/eventpoll.h>
 #include <linux/falloc.h>
 #include <linux/fcntl.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
 #include <linux/wait.h>
@@ -291,6 +292,7 @@ static int pump_main(void *unused)
 	uint32_t nr;
 
 	(void)unused;
+	(void)jl__sys_prctl(PR_SET_NAME, (long)"joblet-log", 0, 0, 0);
 	store_again(&sv.shared->hand);
 	for (;;) {
 		int any = 0;

@@ -371,6 +371,9 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 /* child.c: the job before its command runs */
 int child_main(void *launch);
 
+/* upload.c: in the child, with the right to read them; text: what failed */
+int uploads_copy(const struct launch *launch, struct jl__failure *failure, char *text);
+
 /* job.c */
 struct job *job_new(void);
 void job_status_readable(struct job *job);
