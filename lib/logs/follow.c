@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -84,6 +85,8 @@ static int open_inotify(jl_log *log, jl_error **err)
 		return jl__fail(err, r,
 				"too many files are watched; "
 				"fs.inotify.max_user_watches is the limit");
+	if (r == 0 && log->runs >= 0 && log->run)
+		r = watch(log, log->runs, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
 	if (r == 0)
 		r = add(log, log->inotify);
 	return r < 0 ? jl__fail_errno(err, r, "cannot follow the log") : 0;
@@ -137,4 +140,54 @@ bool jl__log_is_over(const jl_log *log)
 		return true;
 	return (fstat(log->folder, &st) == 0 && st.st_nlink == 0) ||
 	       (log->file >= 0 && fstat(log->file, &st) == 0 && st.st_nlink == 0);
+}
+
+/* ---- tries of one job ---- */
+
+int jl__log_open_folder(int runs, uint64_t run)
+{
+	char name[24];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%" PRIu64, run);
+	fd = openat(runs, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool jl__log_has_next(const jl_log *log)
+{
+	char name[24];
+
+	(void)snprintf(name, sizeof(name), "%" PRIu64, log->run + 1);
+	return faccessat(log->runs, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool jl__log_is_last(const jl_log *log)
+{
+	struct stat st;
+
+	return faccessat(log->folder, "ended", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       (fstat(log->folder, &st) == 0 && st.st_nlink == 0);
+}
+
+int jl__log_next(jl_log *log)
+{
+	int folder = jl__log_open_folder(log->runs, log->run + 1), r;
+
+	if (folder < 0)
+		return folder;
+	r = watch(log, folder, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+	if (r < 0) {
+		(void)jl__close(folder);
+		return r;
+	}
+	log->file = jl__close(log->file);
+	log->index = jl__close(log->index);
+	(void)jl__close(log->folder);
+	log->folder = folder;
+	log->run++;
+	log->at = log->entry = 0;
+	log->placed = false;
+	log->cache_len = 0;
+	return 0;
 }

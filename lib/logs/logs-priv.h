@@ -31,6 +31,8 @@ struct jl_log {
 	int epoll;
 	bool armed;
 	bool over;	 /* nothing is written any more */
+	int runs;	 /* folder of the job, when there may be more tries; or -EBADF */
+	uint64_t run;	 /* the try that is read */
 	uint64_t at;	 /* the next byte to be looked at */
 	uint64_t entry;	 /* number of the entry it is in, or will be */
 	bool placed;	 /* entry and lines are right for this byte */
@@ -70,5 +72,12 @@ void jl__log_arm(jl_log *log, bool on);
  */
 void jl__log_drain(jl_log *log);
 bool jl__log_is_over(const jl_log *log);
+/* Folder of a try below that of the job. */
+int jl__log_open_folder(int runs, uint64_t run);
+/* With more tries: whether there is a next one, whether this was the last one; and going
+ * on to the next. */
+bool jl__log_has_next(const jl_log *log);
+bool jl__log_is_last(const jl_log *log);
+int jl__log_next(jl_log *log);
 
 #endif

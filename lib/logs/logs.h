@@ -19,5 +19,14 @@
  * last byte and ends. Codes: -EINVAL, -EMFILE, -ENOSPC (too many watches), -EIO, -ENOMEM.
  */
 int jl__log_open(int folder, uint32_t flags, jl_log **ret, jl_error **err);
+/*
+ * A following reader of a job that may be started again, or has not been yet: folder is
+ * that of the job, in which each try has a folder with its number, and run is the try to
+ * begin with (0: none so far). When the folder of the next try appears, the reader reads
+ * to the end of this one and goes on there; it ends with a file `ended` (run 0: in the
+ * job's own folder), a result alone is not the end.
+ */
+int jl__log_open_run(int folder, uint64_t run, uint32_t flags, jl_log **ret,
+		     jl_error **err);
 
 #endif

@@ -13,7 +13,8 @@
 #define FLAGS (JL_LOG_FOLLOW | JL_LOG_STDOUT | JL_LOG_STDERR | JL_LOG_TIMESTAMPS)
 #define READ_MIN 64
 
-int jl__log_open(int folder, uint32_t flags, jl_log **ret, jl_error **err)
+static int open_log(int folder, int runs, uint64_t run, uint32_t flags, jl_log **ret,
+		    jl_error **err)
 {
 	jl_log *log;
 	int r;
@@ -27,9 +28,14 @@ int jl__log_open(int folder, uint32_t flags, jl_log **ret, jl_error **err)
 		return jl__oom(err);
 	log->flags = flags;
 	log->file = log->index = log->inotify = log->event = log->epoll = -EBADF;
+	log->runs = -EBADF;
+	log->run = run;
 	log->folder = fcntl(folder, F_DUPFD_CLOEXEC, 3);
-	r = log->folder < 0 ? jl__fail_errno(err, -errno, "cannot open the job's folder")
-			    : jl__log_follow_open(log, err);
+	if (log->folder >= 0 && runs >= 0)
+		log->runs = fcntl(runs, F_DUPFD_CLOEXEC, 3);
+	r = log->folder < 0 || (runs >= 0 && log->runs < 0)
+		    ? jl__fail_errno(err, -errno, "cannot open the job's folder")
+		    : jl__log_follow_open(log, err);
 	if (r == 0) {
 		r = jl__log_open_files(log);
 		if (r < 0)
@@ -43,6 +49,25 @@ int jl__log_open(int folder, uint32_t flags, jl_log **ret, jl_error **err)
 	return 0;
 }
 
+int jl__log_open(int folder, uint32_t flags, jl_log **ret, jl_error **err)
+{
+	return open_log(folder, -EBADF, 0, flags, ret, err);
+}
+
+int jl__log_open_run(int folder, uint64_t run, uint32_t flags, jl_log **ret,
+		     jl_error **err)
+{
+	_cleanup_close_ int try = -EBADF;
+
+	jl__error_init(err);
+	if (run == 0)
+		return open_log(folder, folder, run, flags, ret, err);
+	try = jl__log_open_folder(folder, run);
+	if (try < 0)
+		return jl__fail_errno(err, try, "cannot open the folder of the log");
+	return open_log(try, folder, run, flags, ret, err);
+}
+
 void jl_log_close(jl_log *log)
 {
 	if (!log)
@@ -51,6 +76,7 @@ void jl_log_close(jl_log *log)
 	(void)jl__close(log->file);
 	(void)jl__close(log->index);
 	(void)jl__close(log->folder);
+	(void)jl__close(log->runs);
 	jl__free(log);
 }
 
@@ -102,6 +128,26 @@ static int64_t take(jl_log *log, void *data, size_t size)
 	return whole ? read_plain(log, data, size) : jl__log_show(log, data, size);
 }
 
+/* To the end of this try, then on to the next one. */
+static int64_t read_run(jl_log *log, void *data, size_t size)
+{
+	for (;;) {
+		bool next = jl__log_has_next(log), last = !next && jl__log_is_last(log);
+		int64_t got = take(log, data, size);
+		int r;
+
+		if (got)
+			return got;
+		if (!next) {
+			log->over = last;
+			return last ? 0 : -EAGAIN;
+		}
+		r = jl__log_next(log);
+		if (r < 0)
+			return r;
+	}
+}
+
 static int64_t read_on(jl_log *log, void *data, size_t size)
 {
 	int64_t got;
@@ -114,6 +160,8 @@ static int64_t read_on(jl_log *log, void *data, size_t size)
 	/* In this order: what comes after the look is news, and an end means all is
 	 * there. */
 	jl__log_drain(log);
+	if (log->runs >= 0)
+		return read_run(log, data, size);
 	log->over = jl__log_is_over(log);
 	got = take(log, data, size);
 	return got || log->over ? got : -EAGAIN;

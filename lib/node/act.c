@@ -96,7 +96,7 @@ int jl_node_list(jl_node *node, uint32_t states, const char *name, uint32_t limi
 
 	if (r < 0)
 		return r;
-	r = jl__look(node, ret_err);
+	r = jl__glance(node, ret_err);
 	if (r < 0)
 		return r;
 	list = jl__calloc(1, sizeof(*list));
@@ -142,7 +142,6 @@ static int note_stop(jl_node *node, uint64_t number, struct jl__row **ret, jl_er
 	if (jl_state_is_final(state)) {
 		r = ended(row, err);
 	} else if (state == JL_STATE_SCHEDULED || state == JL_STATE_PENDING) {
-		row->number[JL__N_END] = jl__now_usec();
 		r = jl__row_cancel(node, row, err);
 	} else if (row->number[JL__N_STOPPING] != 1) {
 		row->number[JL__N_STOPPING] = 1;
@@ -159,7 +158,8 @@ static int note_stop(jl_node *node, uint64_t number, struct jl__row **ret, jl_er
 	return 0;
 }
 
-/* A handle of an active job; -ESRCH when it has just ended, after taking that in. */
+/* A handle of an active job; -ESRCH when its supervisor has no such job: it has ended, or
+ * is not there yet. */
 static int reach(jl_node *node, const struct jl__row *row, jl_job **ret, jl_error **err)
 {
 	jl_error *why = NULL;
@@ -168,8 +168,7 @@ static int reach(jl_node *node, const struct jl__row *row, jl_job **ret, jl_erro
 	if (r == -ESRCH || r == -ENOENT) {
 		node->look = true;
 		jl_error_free(why);
-		r = jl__look(node, err);
-		return r < 0 ? r : ended(row, err);
+		return ended(row, err);
 	}
 	if (err)
 		*err = why;
@@ -198,7 +197,8 @@ int jl_node_stop(jl_node *node, const char *id, uint64_t grace_usec, jl_error **
 		if (r == 0)
 			r = jl_job_stop(job, grace_usec, ret_err);
 		(void)jl_job_unref(job);
-		/* It ended by itself in this moment, which is what was wanted. */
+		/* It ended by itself in this moment, which is what was wanted; or it is
+		 * just being started, and stopped by whoever does that. */
 		if (r == -ESRCH) {
 			r = 0;
 			if (ret_err) {
@@ -254,7 +254,6 @@ int jl_node_cancel(jl_node *node, const char *id, jl_error **ret_err)
 		r = jl__get_number(node, row->number[JL__N_NUMBER], &now, ret_err);
 	if (r == 0) {
 		state = (int)now->number[JL__N_STATE];
-		now->number[JL__N_END] = jl__now_usec();
 		r = state == JL_STATE_SCHEDULED
 			    ? jl__row_cancel(node, now, ret_err)
 			    : jl__fail(

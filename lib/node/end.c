@@ -66,6 +66,9 @@ int jl__row_end(jl_node *node, struct jl__row *row, int state, jl_error **err)
 	row->text[JL__T_CLAIM] = NULL;
 	row->text[JL__T_SOCKET] = NULL;
 	row->number[JL__N_STATE] = (uint64_t)state;
+	/* Before it is committed: who reads the log must not wait for more. */
+	if (!again && row->number[JL__N_RUN] != UINT64_MAX)
+		jl__run_ended(node, row->text[JL__T_ID], row->number[JL__N_RUN]);
 	if (again) {
 		clear_result(row);
 		row->number[JL__N_STATE] = JL_STATE_PENDING;
@@ -77,15 +80,18 @@ int jl__row_end(jl_node *node, struct jl__row *row, int state, jl_error **err)
 
 int jl__row_cancel(jl_node *node, struct jl__row *row, jl_error **err)
 {
-	/* A retry that waits has run before: that was its end, and it stays its result.
-	 */
 	uint64_t run = row->number[JL__N_RUN] == UINT64_MAX ? 0 : row->number[JL__N_RUN];
+	bool ran = row->number[JL__N_ATTEMPT] > 1;
 
 	jl__run_ended(node, row->text[JL__T_ID], run);
 	row->text[JL__T_CLAIM] = NULL;
 	row->text[JL__T_SOCKET] = NULL;
-	row->number[JL__N_STATE] = JL_STATE_CANCELED;
+	row->number[JL__N_END] = jl__now_usec();
 	row->number[JL__N_NOT_BEFORE] = UINT64_MAX;
+	/* One that waits for another attempt has run before. */
+	row->number[JL__N_STATE] = ran ? JL_STATE_STOPPED : JL_STATE_CANCELED;
+	if (ran)
+		row->number[JL__N_REASON] = JL_REASON_STOPPED;
 	return jl__store_update(node->store, row, err);
 }
 
@@ -228,7 +234,6 @@ int jl__take_lost(jl_node *node, const struct jl__row *row, const char *why,
 	jl__log(node->ctx, JL_LOG_WARNING, JL_MODULE, "job %s is lost: %s",
 		row->text[JL__T_ID], why);
 	end.log = folder < 0 ? 0 : jl__run_log_bytes(folder);
-	jl__run_ended(node, row->text[JL__T_ID], row->number[JL__N_RUN]);
 	r = write_end(node, row, &end, err);
 	return r < 0 ? r : 0;
 }

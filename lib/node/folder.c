@@ -69,6 +69,8 @@ int jl__run_folder(const jl_node *node, const char *id, uint64_t run, bool make)
 
 	if (job < 0)
 		return job;
+	if (run == 0)
+		return jl__fd_steal(&job);
 	(void)snprintf(name, sizeof(name), "%" PRIu64, run);
 	return open_below(job, name, make);
 }

@@ -68,7 +68,9 @@ static int put_back(jl_node *node, const struct jl__row *row, jl_error **err)
 		fresh->number[JL__N_STATE] = JL_STATE_PENDING;
 		fresh->text[JL__T_CLAIM] = NULL;
 		fresh->text[JL__T_SOCKET] = NULL;
-		r = jl__store_update(node->store, fresh, err);
+		r = fresh->number[JL__N_STOPPING] == 1
+			    ? jl__row_cancel(node, fresh, err)
+			    : jl__store_update(node->store, fresh, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
 	}
@@ -110,6 +112,8 @@ static int mark_adopted(jl_node *node, const struct jl__row *row, jl_job *job,
 		if (folder >= 0 && jl__record_started(folder, &started, NULL) == 0)
 			fresh->number[JL__N_START] = started.start_usec;
 		fresh->text[JL__T_ADDRESS] = jl_job_get_address(job);
+		if (fresh->number[JL__N_STOPPING] == 1)
+			(void)jl__stop_started(node, job);
 		r = jl__store_update(node->store, fresh, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
@@ -182,7 +186,6 @@ static int look_at_held(jl_node *node, const struct jl__row *row, jl_error **err
 		r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, err);
 	if (r == 0 && fresh->number[JL__N_STATE] == JL_STATE_PENDING &&
 	    fresh->text[JL__T_CLAIM]) {
-		fresh->number[JL__N_END] = jl__now_usec();
 		fresh->text[JL__T_FAILURE] =
 			"the process with its standard input ended before there was a slot";
 		r = jl__row_cancel(node, fresh, err);
@@ -195,6 +198,26 @@ static int look_at_held(jl_node *node, const struct jl__row *row, jl_error **err
 }
 
 /* ---- looking ---- */
+
+/* Without a keeper it runs on under its supervisor, as long as there is one. */
+static int glance_at(jl_node *node, struct jl__row **row, jl_error **err)
+{
+	const char *claim = (*row)->text[JL__T_CLAIM];
+	int r;
+
+	if ((*row)->number[JL__N_STATE] == JL_STATE_PENDING)
+		return 0;
+	r = jl__take_result(node, *row, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (claim && (strcmp(claim, node->claim) == 0 || jl__claim_alive(claim, NULL)))
+		return 0;
+	if ((*row)->number[JL__N_STATE] == JL_STATE_RUNNING &&
+	    (*row)->text[JL__T_SOCKET] &&
+	    jl__supervisor_alive((*row)->text[JL__T_SOCKET]))
+		return 0;
+	return recover(node, row, err);
+}
 
 static int look_at(jl_node *node, struct jl__row **row, jl_error **err)
 {
@@ -263,9 +286,29 @@ static int drain_events(jl_node *node, jl_error **err)
 	return r;
 }
 
-int jl__look(jl_node *node, jl_error **err)
+static int look_at_all(jl_node *node,
+		       int (*at)(jl_node *node, struct jl__row **row, jl_error **err),
+		       jl_error **err)
 {
 	struct rows rows = { 0 };
+	int r = collect(node, &rows, err);
+
+	for (uint32_t i = 0; i < rows.count; i++) {
+		if (r == 0)
+			r = at(node, &rows.list[i], err);
+		jl__row_free(rows.list[i]);
+	}
+	jl__free(rows.list);
+	return r;
+}
+
+int jl__glance(jl_node *node, jl_error **err)
+{
+	return look_at_all(node, glance_at, err);
+}
+
+int jl__look(jl_node *node, jl_error **err)
+{
 	bool changed = false;
 	int r;
 
@@ -277,13 +320,7 @@ int jl__look(jl_node *node, jl_error **err)
 		return r;
 	node->look = false;
 	jl__active_begin(node);
-	r = collect(node, &rows, err);
-	for (uint32_t i = 0; i < rows.count; i++) {
-		if (r == 0)
-			r = look_at(node, &rows.list[i], err);
-		jl__row_free(rows.list[i]);
-	}
-	jl__free(rows.list);
+	r = look_at_all(node, look_at, err);
 	if (r == 0)
 		jl__active_sweep(node);
 	else

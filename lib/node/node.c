@@ -136,7 +136,7 @@ static int reconcile(jl_node *node, jl_error **err)
 	jl__upload_sweep(staging);
 	r = jl__nets_restore(node, err);
 	if (r == 0)
-		r = jl__look(node, err);
+		r = jl__glance(node, err);
 	return r < 0 ? r : jl__node_plan(node, err);
 }
 

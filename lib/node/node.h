@@ -120,7 +120,7 @@ int jl__job_folder(const jl_node *node, const char *id, bool make);
 void jl__job_folder_remove(const jl_node *node, const char *id);
 /* Where uploads are before they are handed in. */
 int jl__staging_folder(const jl_node *node, jl_error **err);
-/* Folder of a try of it. */
+/* Folder of a try of it; 0: of the job itself. */
 int jl__run_folder(const jl_node *node, const char *id, uint64_t run, bool make);
 /* Says to readers of the log that there will be no result. */
 void jl__run_ended(const jl_node *node, const char *id, uint64_t run);
@@ -139,6 +139,8 @@ void jl__row_claim(const jl_node *node, struct jl__row *row, const char *socket)
 /* Starts a job that is ours and committed. The code of the start; the row is brought up
  * to date either way. */
 int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **err);
+/* Stops one that was to be stopped while it was being started. */
+int jl__stop_started(jl_node *node, jl_job *job);
 /* Starts jobs that wait, as far as there are slots. */
 int jl__queue_run(jl_node *node, jl_error **err);
 
@@ -157,7 +159,11 @@ int jl__take_lost(jl_node *node, const struct jl__row *row, const char *why,
 
 /* ---- look.c: what became of active jobs ---- */
 
+/* Takes in what has happened, looks after jobs of processes that are gone, and watches
+ * the others. Does nothing when there is no news. */
 int jl__look(jl_node *node, jl_error **err);
+/* Only takes in what has happened, for those who are gone in a moment. */
+int jl__glance(jl_node *node, jl_error **err);
 
 /* ---- active.c ---- */
 

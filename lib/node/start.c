@@ -91,12 +91,27 @@ static int reread(jl_node *node, const struct jl__row *row, struct jl__row **ret
 	return 0;
 }
 
+static bool still_ours(jl_node *node, const struct jl__row *row)
+{
+	struct jl__row *fresh = NULL;
+	int r = reread(node, row, &fresh, NULL);
+
+	jl__row_free(fresh);
+	return r != 0;
+}
+
+int jl__stop_started(jl_node *node, jl_job *job)
+{
+	return jl_job_stop(job, node->config.number[JL_NODE_GRACE_USEC], NULL);
+}
+
 static int mark_running(jl_node *node, const struct jl__row *row, jl_job *job,
 			jl_error **err)
 {
 	struct jl_result started = { .size = sizeof(started) };
 	_cleanup_close_ int folder = -EBADF;
 	struct jl__row *fresh = NULL;
+	bool stop = false;
 	int r = jl__store_begin(node->store, false, err);
 
 	if (r == 0)
@@ -110,12 +125,16 @@ static int mark_running(jl_node *node, const struct jl__row *row, jl_job *job,
 				? started.start_usec
 				: jl__now_usec();
 		fresh->text[JL__T_ADDRESS] = jl_job_get_address(job);
+		stop = fresh->number[JL__N_STOPPING] == 1;
 		r = jl__store_update(node->store, fresh, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
 	}
 	jl__store_rollback(node->store);
 	jl__row_free(fresh);
+	/* Somebody asked for its end before its supervisor knew of it. */
+	if (stop)
+		(void)jl__stop_started(node, job);
 	return r;
 }
 
@@ -140,7 +159,6 @@ static int mark_failed(jl_node *node, const struct jl__row *row, int code,
 		/* What cannot be started now cannot be started later. */
 		if (!passes(code))
 			fresh->number[JL__N_STOPPING] = 1;
-		jl__run_ended(node, fresh->text[JL__T_ID], fresh->number[JL__N_RUN]);
 		r = jl__row_end(node, fresh, JL_STATE_FAILED, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
@@ -157,6 +175,11 @@ int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **
 	int code, r;
 
 	code = spawn(node, row, spec, &job, &why);
+	/* Somebody took this process for gone, and sees to it that the job starts. */
+	if (code == -EEXIST && !still_ours(node, row)) {
+		jl_error_free(why);
+		return 0;
+	}
 	if (code < 0) {
 		r = mark_failed(node, row, code, jl_error_message(why), NULL);
 		if (r < 0)

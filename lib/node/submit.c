@@ -270,6 +270,17 @@ static int hold(jl_node *node, jl_submission *sub, const struct handing *handing
 	return 0;
 }
 
+/* Slots of jobs that have ended meanwhile are free, also when nobody has seen it. */
+static int free_slots(jl_node *node, jl_error **err)
+{
+	uint64_t max = node->config.number[JL_NODE_MAX_JOBS], starting = 0, running = 0;
+	int r = count(node, JL_STATE_INITIALIZING, &starting, err);
+
+	if (r == 0)
+		r = count(node, JL_STATE_RUNNING, &running, err);
+	return r < 0 || !max || starting + running < max ? r : jl__glance(node, err);
+}
+
 static int hand_in(jl_node *node, jl_submission *sub, struct handing *handing,
 		   jl_error **err)
 {
@@ -279,9 +290,8 @@ static int hand_in(jl_node *node, jl_submission *sub, struct handing *handing,
 
 	if (r == 0 && !later)
 		r = jl__ctx_supervisor(node->own, &handing->socket, err);
-	/* Slots of jobs that have ended meanwhile are free. */
 	if (r == 0 && !later)
-		r = jl__look(node, err);
+		r = free_slots(node, err);
 	if (r == 0)
 		r = place_uploads(node, sub, handing, err);
 	if (r == 0)

@@ -60,6 +60,9 @@ int jl__job_spawn_durable(jl_ctx *ctx, const jl_job_spec *spec,
 int jl__job_adopt(jl_ctx *ctx, const char *socket, const char *id, jl_job **ret_job,
 		  jl_error **err);
 
+/* Whether somebody listens there: its jobs may go on. */
+bool jl__supervisor_alive(const char *socket);
+
 /* Whether the supervisor counted the job as started. */
 bool jl__record_begun(int folder);
 /* What was known at the start. -ENOENT: not started (yet). */

@@ -160,3 +160,11 @@ int jl__socket_connect(const char *path)
 	folder = open(copy, FOLDER_FLAGS);
 	return folder < 0 ? -errno : connect_to(folder, name);
 }
+
+bool jl__supervisor_alive(const char *socket)
+{
+	int fd = jl__socket_connect(socket);
+
+	(void)jl__close(fd);
+	return fd >= 0 || (fd != -ENOENT && fd != -ECONNREFUSED && fd != -ENOTDIR);
+}
