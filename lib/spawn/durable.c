@@ -154,7 +154,12 @@ int jl__job_adopt(jl_ctx *ctx, const char *socket, const char *id, jl_job **ret_
 	/* Once for each connection. */
 	for (job = link->running; job; job = job->next)
 		if (strcmp(job->id, id) == 0) {
-			*ret_job = jl_job_ref(job);
+			(void)pthread_mutex_lock(&ctx->lock);
+			/* Without handles it holds no reference on the context. */
+			if (job->refs++ == 0)
+				ctx->refs++;
+			(void)pthread_mutex_unlock(&ctx->lock);
+			*ret_job = job;
 			return 0;
 		}
 	job = jl__job_new(ctx, link, true);

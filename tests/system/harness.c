@@ -140,8 +140,13 @@ jl_job_spec *empty_spec(void)
 	jl_job_spec *spec = NULL;
 
 	ck_ok(jl_job_spec_new(&spec));
-	ck_ok(jl_job_spec_set_env(spec, "TEST_MARK", mark, &err));
+	put_mark(spec);
 	return spec;
+}
+
+void put_mark(jl_job_spec *spec)
+{
+	ck_ok(jl_job_spec_set_env(spec, "TEST_MARK", mark, &err));
 }
 
 jl_job_spec *command(const char *first, ...)

@@ -72,6 +72,7 @@ void close_ctx(void);
 
 /* Descriptions carry a mark by which processes of this run are known on the host. */
 jl_job_spec *empty_spec(void);
+void put_mark(jl_job_spec *spec);
 jl_job_spec *command(const char *first, ...) __attribute__((sentinel));
 jl_job_spec *shell(const char *script);
 
