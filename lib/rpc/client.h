@@ -93,8 +93,8 @@ int jl__rpc_stream_write_from(struct jl__rpc_stream *stream, uint64_t length,
 /* No more messages. */
 void jl__rpc_stream_write_end(struct jl__rpc_stream *stream);
 /*
- * The next message, borrowed until the next call with this stream: 1; 0 at the end, and
- * then jl__rpc_stream_status() is final; -EAGAIN when there is none yet.
+ * The next message, borrowed until the next call with this stream or its client: 1; 0 at
+ * the end, and then jl__rpc_stream_status() is final; -EAGAIN when there is none yet.
  */
 int jl__rpc_stream_read(struct jl__rpc_stream *stream, const uint8_t **ret_data,
 			size_t *ret_len);

@@ -132,6 +132,7 @@ static int next_request(struct jl__rpc_conn *conn)
 	struct jl__rpc_call *call;
 	const char *end;
 	unsigned status;
+	bool bad = false;
 
 	if (conn->h1.call || conn->state != JL__RPC_SERVING)
 		return 0;
@@ -145,7 +146,9 @@ static int next_request(struct jl__rpc_conn *conn)
 			conn->header_usec = 0;
 		else if (!conn->header_usec)
 			conn->header_usec = conn->received_usec;
-		if (in->len < conn->server->limits.header_bytes)
+		/* A TLS client at the wrong door is told at once. */
+		bad = in->len && (in->data[0] < 'A' || in->data[0] > 'Z');
+		if (!bad && in->len < conn->server->limits.header_bytes)
 			return 0;
 	}
 	call = jl__rpc_call_new(conn, 0);
@@ -156,7 +159,10 @@ static int next_request(struct jl__rpc_conn *conn)
 	conn->h1.close = conn->h1.old = conn->h1.chunked = conn->h1.headed = false;
 	call->headed = call->peer_done = true;
 	if (!end) {
-		refuse(call, 431, "the request's headers are too large");
+		if (bad)
+			refuse(call, 400, "this is no HTTP request");
+		else
+			refuse(call, 431, "the request's headers are too large");
 		return 0;
 	}
 	end += 4;

@@ -43,10 +43,10 @@ static void check_result(int r, const jl_error *err)
 }
 
 /* The error is looked at after the call, not before it. */
-#define check(call, err)                          \
-	do {                                      \
-		int r_ = (call);                  \
-		check_result(r_, (err));          \
+#define check(call, err)                 \
+	do {                             \
+		int r_ = (call);         \
+		check_result(r_, (err)); \
 	} while (0)
 
 static int load(struct jl__rpc_server *server, jl_error **err)
