@@ -15,12 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NESTS_MAX 512
+#define NESTS_MAX 4096
 #define SUPERVISORS_MAX 512
 #define RUN_SECONDS 60
 
 jl_ctx *ctx;
 jl_error *err;
+bool stale_sockets_ok;
 double patience = 1;
 
 /* Shared with the processes tests fork: they are callers, too, and leave traces. */
@@ -353,7 +354,10 @@ int fd_count(pid_t pid)
 	return count - 2 - (pid == getpid());
 }
 
-unsigned int marked_processes(void)
+static bool is_supervisor(pid_t pid);
+
+/* Of one of them, when there is a supervisor that is the parent. */
+static unsigned int count_marked(pid_t *supervisor)
 {
 	DIR *folder = opendir("/proc");
 	unsigned int count = 0;
@@ -368,10 +372,31 @@ unsigned int marked_processes(void)
 			continue;
 		(void)snprintf(path, sizeof(path), "/proc/%s/environ", entry->d_name);
 		len = read_file(path, text, sizeof(text));
-		count += memmem(text, len, mark, strlen(mark)) != NULL;
+		if (!memmem(text, len, mark, strlen(mark)))
+			continue;
+		count++;
+		if (supervisor) {
+			pid_t parent = (pid_t)status_of(atoi(entry->d_name), "\nPPid:\t");
+
+			if (parent > 1 && is_supervisor(parent))
+				*supervisor = parent;
+		}
 	}
 	(void)closedir(folder);
 	return count;
+}
+
+unsigned int marked_processes(void)
+{
+	return count_marked(NULL);
+}
+
+pid_t supervisor_of_marked(void)
+{
+	pid_t supervisor = -1;
+
+	(void)count_marked(&supervisor);
+	return supervisor;
 }
 
 /* Gone, or waiting for whoever reaps orphans here, who may be slow. */
@@ -580,6 +605,11 @@ const char *leftovers(void)
 		(void)snprintf(path, sizeof(path), "/var/lib/joblet/work/%s",
 			       seen->nest[i]);
 		if (access(path, F_OK) == 0)
+			add_found(path);
+		/* Of one that was killed, it stays until the next one comes. */
+		(void)snprintf(path, sizeof(path), "/run/joblet/sockets/%s",
+			       seen->nest[i]);
+		if (access(path, F_OK) == 0 && !stale_sockets_ok)
 			add_found(path);
 	}
 	return found;

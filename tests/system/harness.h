@@ -103,6 +103,10 @@ void ck_ended(const struct run *run, int reason, int exit_code);
 /* A number behind a key of /proc/PID/status, or -1. */
 long status_of(pid_t pid, const char *key);
 pid_t supervisor_of(const jl_job *job);
+/* Parent of a process with the mark; -1 when none is there. */
+pid_t supervisor_of_marked(void);
+/* Set by tests that kill supervisors. */
+extern bool stale_sockets_ok;
 /* So that its supervisor is looked for; runs do that by themselves. */
 void remember(const jl_job *job);
 /* Descriptors of a process, or -1 when it is gone. */

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nothing is lost: callers and supervisors killed at any moment, over and over. At the
+ * end every job has one result, ran once, and its log is what it wrote.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node.h"
+
+#define LINES 50
+
+static unsigned int seed;
+
+static void set_seed(void)
+{
+	seed = (unsigned int)number_of("JOBLET_SEED", (long)(time(NULL) ^ getpid() << 8));
+	note("JOBLET_SEED=%u", seed);
+}
+
+static double some(double most)
+{
+	return most * (double)rand_r(&seed) / RAND_MAX;
+}
+
+/* Every line is told apart by the job and its place. */
+#define SCRIPT                                                          \
+	"i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo \"$JOB_ID $i\";" \
+	" if [ $((i % 10)) = 0 ]; then echo \"$JOB_ID err\" >&2; sleep 0.01; fi; done"
+
+static char *expected(const char *id)
+{
+	char *text = malloc(LINES * 64), *p = text;
+
+	for (int i = 1; i <= LINES; i++) {
+		p += sprintf(p, "%s %d\n", id, i);
+		if (i % 10 == 0)
+			p += sprintf(p, "%s err\n", id);
+	}
+	return text;
+}
+
+/* ---- the caller that is killed ---- */
+
+/* Tells what was accepted, and goes on with what others left. Never returns. */
+static void caller(int told, unsigned int round)
+{
+	node = open_node();
+	for (unsigned int i = 0;; i++) {
+		struct pollfd ready = { .fd = jl_node_get_fd(node), .events = POLLIN };
+		jl_submission *sub = script(SCRIPT);
+		jl_job_info *info;
+		int r;
+
+		jl_submission_set_attached(sub, (int)((round + i) % 2));
+		if ((round + i) % 4 == 0) {
+			ck_ok(jl_submission_add_file(sub, "dir/file", 0, 3, &err));
+			ck_ok(jl_submission_write(sub, "abc", 3, &err));
+		}
+		r = jl_node_submit(node, sub, &info, &err);
+		if (r == 0) {
+			/* Smaller than a pipe's page: whole or not at all. */
+			if (write(told, jl_job_info_get_id(info), 37) != 37)
+				_exit(1);
+			jl_job_info_free(info);
+		} else if (r != -EAGAIN) {
+			note("submit: %s", jl_error_message(err));
+			_exit(2);
+		}
+		jl_submission_free(sub);
+		(void)poll(&ready, 1, 5);
+		ck_ok(jl_node_process(node, &err));
+	}
+}
+
+/* Accepted jobs by their UUIDs. */
+static char (*accepted)[37];
+static unsigned int count;
+
+static void take_told(int told)
+{
+	char id[37];
+
+	while (read(told, id, sizeof(id)) == (ssize_t)sizeof(id))
+		memcpy(accepted[count++], id, sizeof(id));
+}
+
+static void one_round(int *pipes, unsigned int round, double seconds)
+{
+	pid_t child = fork();
+	int status;
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		(void)close(pipes[0]);
+		caller(pipes[1], round);
+	}
+	pause_for(seconds);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFSIGNALED(status), "the caller ended by itself: %x", status);
+	take_told(pipes[0]);
+}
+
+/* ---- what must hold ---- */
+
+static unsigned int entries(const char *folder, const char *with)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	unsigned int found = 0;
+	char path[512];
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s/%s", folder, entry->d_name,
+			       with);
+		found += access(path, F_OK) == 0;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return found;
+}
+
+/* Entries of a folder of the node. */
+static unsigned int in_folder(const char *name)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", state, name);
+	return entries(path, "");
+}
+
+static void ck_whole(const jl_job_info *info)
+{
+	const char *id = jl_job_info_get_id(info);
+	char *log, *right = expected(id), folder[256];
+
+	ck_assert_msg(jl_job_info_get_number(info, JL_INFO_STATE) == JL_STATE_COMPLETED,
+		      "job %s is %s, reason %d: %s", id,
+		      jl_state_name((int)jl_job_info_get_number(info, JL_INFO_STATE)),
+		      (int)jl_job_info_get_number(info, JL_INFO_REASON),
+		      jl_job_info_get_text(info, JL_INFO_FAILURE));
+	log = log_of(id, JL_LOG_FOLLOW);
+	ck_assert_msg(strcmp(log, right) == 0, "log of %s is\n%s", id, log);
+	ck_assert_uint_eq(jl_job_info_get_number(info, JL_INFO_LOG_BYTES), strlen(right));
+	(void)snprintf(folder, sizeof(folder), "%s/jobs/%s", state, id);
+	ck_assert_msg(entries(folder, "started") == 1, "job %s was started %u times", id,
+		      entries(folder, "started"));
+	free(right);
+	free(log);
+}
+
+static void end_all(void)
+{
+	jl_job_list *list;
+	uint32_t waiting;
+	double end = now() + 120 * patience;
+
+	do {
+		ck_ok(jl_node_process(node, &err));
+		ck_ok(jl_node_list(node, 0xf, NULL, 0, &list, &err));
+		waiting = jl_job_list_count(list);
+		jl_job_list_free(list);
+		process_for(waiting ? 0.05 : 0);
+	} while (waiting && now() < end);
+	ck_assert_uint_eq(waiting, 0);
+}
+
+START_TEST(callers_killed_at_any_moment)
+{
+	unsigned int jobs = (unsigned int)number_of("JOBLET_DRILL", 40), rounds = 0;
+	jl_job_list *list;
+	int pipes[2];
+
+	set_seed();
+	accepted = calloc(jobs + 1000, sizeof(*accepted));
+	ck_assert_int_eq(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+	close_node(node);
+	ck_ok(jl_node_config_set_number(config, JL_NODE_MAX_JOBS, 12, &err));
+	while (count < jobs) {
+		/* Short ones hit the opening, long ones the work. */
+		one_round(pipes, rounds, some(rounds % 3 ? 0.05 : 0.3) * patience);
+		rounds++;
+	}
+	node = open_node();
+	end_all();
+	ck_ok(jl_node_list(node, 0, NULL, 0, &list, &err));
+	for (uint32_t i = 0; i < jl_job_list_count(list); i++)
+		ck_whole(jl_job_list_get(list, i));
+	note("%u jobs accepted, %u in the store, %u callers killed", count,
+	     jl_job_list_count(list), rounds);
+	ck_assert_uint_ge(jl_job_list_count(list), count);
+	for (unsigned int i = 0; i < count; i++)
+		ck_assert_str_eq(text_of(accepted[i], JL_INFO_ID), accepted[i]);
+	/* Nothing is in doubt, no upload waits for anybody, no folder is nobody's. */
+	ck_assert_uint_eq(in_folder("doubt"), 0);
+	ck_assert_uint_eq(in_folder("staging"), 0);
+	ck_assert_uint_eq(in_folder("jobs"), jl_job_list_count(list));
+	jl_job_list_free(list);
+	(void)close(pipes[0]);
+	(void)close(pipes[1]);
+	free(accepted);
+}
+END_TEST
+
+/* ---- supervisors ---- */
+
+START_TEST(a_dead_supervisor_loses_jobs_and_says_so)
+{
+	jl_submission *sub = script("echo before; sleep 1000");
+	char *id, *again, *log = NULL;
+	pid_t supervisor;
+	int pidfd;
+
+	id = submit(sub);
+	sub = script("echo try; test -e /nonexistent || sleep 0.2");
+	ck_ok(jl_submission_set_retries(sub, 1, &err));
+	again = submit(sub);
+	do {
+		free(log);
+		log = log_of(id, 0);
+	} while (!strstr(log, "before"));
+	stale_sockets_ok = true;
+	supervisor = supervisor_of_marked();
+	ck_assert_int_gt(supervisor, 1);
+	pidfd = (int)syscall(SYS_pidfd_open, supervisor, 0);
+	ck_assert_int_eq((int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0), 0);
+	(void)close(pidfd);
+	free(log);
+	log = log_of(id, JL_LOG_FOLLOW);
+	ck_assert_str_eq(log, "before\n");
+	ck_ends(id, JL_STATE_FAILED, -1);
+	ck_assert_int_eq((int)number(id, JL_INFO_REASON), JL_REASON_LOST);
+	/* What was lost has failed, and may be started again. */
+	ck_ends(again, JL_STATE_COMPLETED, 0);
+	ck_assert_uint_eq(number(again, JL_INFO_ATTEMPT), 2);
+	free(log);
+	free(id);
+	free(again);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+	tcase_add_checked_fixture(tcase, node_set_up, node_tear_down);
+	tcase_add_test(tcase, callers_killed_at_any_moment);
+	tcase_add_test(tcase, a_dead_supervisor_loses_jobs_and_says_so);
+}
+
+int main(void)
+{
+	return harness_main("node_crash", 60 + (double)number_of("JOBLET_DRILL", 40),
+			    add);
+}
