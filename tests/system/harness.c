@@ -544,7 +544,7 @@ static void add_found(const char *what)
 static bool is_nest(const char *name)
 {
 	for (unsigned int i = 0; i < seen->nests && i < NESTS_MAX; i++)
-		if (strcmp(name, seen->nest[i]) == 0)
+		if (seen->nest[i][0] && strcmp(name, seen->nest[i]) == 0)
 			return true;
 	return false;
 }
@@ -602,6 +602,9 @@ const char *leftovers(void)
 	for (unsigned int i = 0; i < seen->nests && i < NESTS_MAX; i++) {
 		char path[128];
 
+		/* Whoever was to write it was killed. */
+		if (!seen->nest[i][0])
+			continue;
 		(void)snprintf(path, sizeof(path), "/var/lib/joblet/work/%s",
 			       seen->nest[i]);
 		if (access(path, F_OK) == 0)

@@ -270,19 +270,25 @@ START_TEST(a_stop_is_not_a_failure)
 }
 END_TEST
 
+static void wait_for_output(const char *id, const char *text)
+{
+	char *log = log_of(id, 0);
+
+	while (!strstr(log, text)) {
+		free(log);
+		pause_for(0.02);
+		log = log_of(id, 0);
+	}
+	free(log);
+}
+
 START_TEST(another_process_can_stop_and_signal_it)
 {
 	char *id = submit_script("trap 'echo usr1; exit 7' USR1; echo up;"
 				 " while :; do sleep 0.05; done");
 	jl_node *mine = node, *other;
-	char *log = NULL;
 
-	do {
-		free(log);
-		pause_for(0.02);
-		log = log_of(id, 0);
-	} while (!strstr(log, "up"));
-	free(log);
+	wait_for_output(id, "up");
 	other = open_node();
 	ck_ok(jl_node_signal(other, id, SIGUSR1, &err));
 	node = other;
@@ -290,7 +296,8 @@ START_TEST(another_process_can_stop_and_signal_it)
 	node = mine;
 	ck_assert_int_eq(state_of(id), JL_STATE_FAILED);
 	free(id);
-	id = submit_script("trap '' TERM; sleep 1000");
+	id = submit_script("trap '' TERM; echo up; sleep 1000");
+	wait_for_output(id, "up");
 	ck_ok(jl_node_stop(other, id, 100000, &err));
 	ck_ends(id, JL_STATE_STOPPED, 137);
 	free(id);
