@@ -26,6 +26,7 @@ extern jl_ctx *ctx;
 extern jl_job *job;
 extern jl_job_spec *spec;
 extern jl_limits *limits;
+extern jl_node *node;
 extern jl_cgroup *cgroup;
 extern jl_error *err;
 extern int r;
