@@ -32,7 +32,7 @@ static void add_allow(struct parts *parts, const struct jl__net_allow *allow)
 {
 	uint32_t first = allow->address;
 	uint32_t last =
-		first | (allow->prefix ? (uint32_t)(~0ull >> (32 + allow->prefix)) : ~0u);
+		first | (uint32_t)(UINT64_C(0xffffffff) >> allow->prefix);
 
 	if (allow->prefix >= 16 || first > LINKLOCAL_FIRST || last < LINKLOCAL_LAST) {
 		add_part(parts, first, last, allow);
