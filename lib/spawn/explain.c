@@ -104,17 +104,42 @@ static void print_limits(struct jl__buf *out, const struct jl__plan *plan)
 		(void)jl__buf_addf(out, "  timeout %" PRIu64 " us\n", plan->timeout_usec);
 }
 
-static void print_sandbox(struct jl__buf *out, const struct jl__plan *plan)
+static void print_network(struct jl__buf *out, const jl_job_spec *spec)
+{
+	(void)jl__buf_addf(out, "network: %s\n", jl__spec_network_name(spec));
+	for (uint32_t i = 0; i < spec->allow_count; i++) {
+		const struct jl__net_allow *allow = &spec->allow[i];
+
+		(void)jl__buf_addf(out, "  allowed %u.%u.%u.%u/%" PRIu32,
+				   allow->address >> 24, allow->address >> 16 & 255,
+				   allow->address >> 8 & 255, allow->address & 255,
+				   allow->prefix);
+		if (allow->port_first != 0 || allow->port_last != UINT16_MAX)
+			(void)jl__buf_addf(out, " ports %u to %u", allow->port_first,
+					   allow->port_last);
+		(void)jl__buf_add_str(out, "\n");
+	}
+	for (uint32_t i = 0; i < spec->publish_count; i++)
+		(void)jl__buf_addf(out, "  port %u of the host is port %u of the job, %s\n",
+				   spec->publish[i].host_port, spec->publish[i].job_port,
+				   spec->publish[i].udp ? "udp" : "tcp");
+	if (spec->net_bps)
+		(void)jl__buf_addf(out, "  %" PRIu64 " bytes per second each way\n",
+				   spec->net_bps);
+}
+
+static void print_sandbox(struct jl__buf *out, const struct jl__plan *plan,
+			  const jl_job_spec *spec)
 {
 	(void)jl__buf_addf(out, "user: %" PRIu32 ":%" PRIu32 "\ncapabilities:", plan->uid,
 			   plan->gid);
 	for (unsigned int i = 0; i < 64; i++)
 		if (plan->caps & UINT64_C(1) << i)
 			(void)jl__buf_addf(out, " %s", jl__caps_name(i));
-	(void)jl__buf_addf(
-		out, "\nseccomp: %" PRIu32 " instructions\nnetwork: %s\ninit: %s\n",
-		plan->filter.count, plan->flags & JL__PLAN_HOST_NETWORK ? "host" : "none",
-		plan->flags & JL__PLAN_INIT ? "yes" : "no");
+	(void)jl__buf_addf(out, "\nseccomp: %" PRIu32 " instructions\n",
+			   plan->filter.count);
+	print_network(out, spec);
+	(void)jl__buf_addf(out, "init: %s\n", plan->flags & JL__PLAN_INIT ? "yes" : "no");
 }
 
 int jl__plan_print(const struct jl__plan *plan, const jl_job_spec *spec,
@@ -134,7 +159,7 @@ int jl__plan_print(const struct jl__plan *plan, const jl_job_spec *spec,
 	(void)jl__buf_addf(out, "\nworking directory: %s\nhost name: %s\n",
 			   jl__plan_text(plan, plan->work_dir),
 			   jl__plan_text(plan, plan->hostname));
-	print_sandbox(out, plan);
+	print_sandbox(out, plan, spec);
 	print_limits(out, plan);
 	(void)jl__buf_add_str(out, "environment:\n");
 	print_env(out, plan, spec);
@@ -249,6 +274,7 @@ static const char *const step_texts[] = {
 	[JL__STEP_USERNS] =
 		"cannot make a user namespace for the job (rnx doctor tells why)",
 	[JL__STEP_NETNS] = "cannot make the job's network namespace",
+	[JL__STEP_WIRE] = "cannot connect the job to its network",
 	[JL__STEP_CLONE_TREE] = "cannot clone the root for the job",
 	[JL__STEP_CGROUP] = "cannot make the job's cgroup",
 	[JL__STEP_OOM_EVENT] = "cannot watch the memory of the job's cgroup",
@@ -383,6 +409,12 @@ int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *f,
 		return fail_limit(plan, f, err);
 	case JL__STEP_RLIMIT:
 		return fail_rlimit(plan, f, err);
+	case JL__STEP_WIRE:
+		if (f->code == -EXFULL)
+			return jl__fail(
+				err, -ENOSPC,
+				"the bridge of the job's network has no port left; the kernel gives it 1023");
+		break;
 	case JL__STEP_COMMAND:
 		return fail_command(plan, f->code, err);
 	case JL__STEP_WORK_DIR:

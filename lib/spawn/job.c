@@ -16,6 +16,7 @@
 #include "base/parse.h"
 #include "spawn/durable.h"
 #include "spawn/link.h"
+#include "spawn/place.h"
 #include "spawn/plan.h"
 #include "sys/sys.h"
 
@@ -100,23 +101,53 @@ jl_job *jl__job_new(jl_ctx *ctx, struct jl__link *link, bool keep)
 	return job;
 }
 
+/* With a place in its network, when it has one. */
+static int compile(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
+		   const struct jl__durable *durable, struct jl__buf *plan,
+		   bool *ret_kept, jl_error **err)
+{
+	jl_net *net;
+	int r;
+
+	r = jl__place_network(link, spec, &net, ret_kept, err);
+	if (r < 0)
+		return r;
+	r = jl__plan_compile(link, spec, job->id, net ? jl__net_shown(net) : NULL, plan,
+			     err);
+	if (r == 0 && durable)
+		r = jl__plan_set_durable(plan, durable, err);
+	return r < 0 || !net ? r : jl__place_take(link, job, spec, plan, err);
+}
+
 static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 		 const struct jl__durable *durable, jl_error **err)
 {
 	_cleanup_(jl__buf_done) struct jl__buf plan = JL__BUF_SECRET(JL__PLAN_MAX);
+	bool kept;
 	int r;
 
-	r = jl__plan_compile(link, spec, job->id, &plan, err);
-	if (r == 0 && durable)
-		r = jl__plan_set_durable(&plan, durable, err);
+	r = compile(link, job, spec, durable, &plan, &kept, err);
+	if (r == -ENOENT && kept) {
+		/* Removed since it was opened; somebody may have made it anew. */
+		jl__place_forget(link);
+		jl__buf_done(&plan);
+		plan = (struct jl__buf)JL__BUF_SECRET(JL__PLAN_MAX);
+		if (err)
+			jl_error_free(*err);
+		jl__error_init(err);
+		r = compile(link, job, spec, durable, &plan, &kept, err);
+	}
 	if (r < 0)
 		return r;
 	jl__link_add(link, job);
 	r = send_plan(link, job, spec, durable, &plan);
-	if (r == -ECONNRESET)
+	jl__place_sent(link, r == 0);
+	if (r == -ECONNRESET) {
 		(void)jl__link_receive(link, 0); /* notices, and sees everybody off */
-	else if (r < 0)
+	} else if (r < 0) {
 		jl__link_drop(link, job);
+		jl__place_over(job);
+	}
 	if (r < 0)
 		return jl__fail_errno(err, r, "cannot send the job to the supervisor");
 	while (job->state == JL__JOB_STARTING)
@@ -178,13 +209,17 @@ int jl_job_spec_explain(jl_ctx *ctx, const jl_job_spec *spec, char **ret_text,
 {
 	_cleanup_(jl__buf_done) struct jl__buf plan = JL__BUF_SECRET(JL__PLAN_MAX);
 	struct jl__buf text = JL__BUF_INIT(4U << 20);
+	_cleanup_free_ char *shown = NULL;
 	struct jl__link *link;
 	int r;
 
 	r = connect_for(ctx, spec, &link, ret_err);
 	if (r < 0)
 		return r;
-	r = jl__plan_compile(link, spec, "(chosen at the start)", &plan, ret_err);
+	r = jl__place_look(link, spec, &shown, ret_err);
+	if (r == 0)
+		r = jl__plan_compile(link, spec, "(chosen at the start)", shown, &plan,
+				     ret_err);
 	if (r < 0)
 		return r;
 	r = jl__plan_print((const struct jl__plan *)plan.data, spec, &text);

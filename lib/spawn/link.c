@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "spawn/place.h"
 
 /* How long processes of a dead supervisor may take to die before we stop looking. */
 #define LOST_WAIT_MSEC 10000
@@ -67,6 +68,8 @@ static void job_release(jl_job *job)
 {
 	(void)jl__close(job->pidfd);
 	jl__free(job->failure_text);
+	(void)jl_net_unref(job->net);
+	jl__free(job->place);
 	jl__free(job);
 }
 
@@ -250,12 +253,14 @@ static void handle(struct jl__link *link, const struct jl__reply *reply, size_t 
 		if (len > sizeof(*reply))
 			job->failure_text = jl__strndup((const char *)(reply + 1),
 							len - sizeof(*reply));
+		jl__place_over(job);
 		set_state(job, JL__JOB_FAILED);
 		jl__link_drop(link, job);
 		break;
 	case JL__REPLY_ENDED:
 		jl__job_set_result(job, reply, (const char *)(reply + 1),
 				   len - sizeof(*reply));
+		jl__place_over(job);
 		set_state(job, JL__JOB_ENDED);
 		job_ended(link, job);
 		break;
@@ -320,6 +325,7 @@ static void lost(struct jl__link *link)
 		reply.code = SIGKILL;
 		reply.signal = 1;
 		jl__job_set_result(job, &reply, NULL, 0);
+		jl__place_over(job);
 		job->result.reason = JL_REASON_LOST;
 		job->failure =
 			(struct jl__failure){ JL__STEP_RESOURCES, 3, -ECONNRESET, 0 };
@@ -335,6 +341,7 @@ static void lost(struct jl__link *link)
 		else if (link->nest.name[0])
 			(void)jl__cg_nest_remove(tree, link->nest.name);
 	}
+	jl__place_lost(link);
 	jl__link_sweep_work(link);
 	jl__free(link->work_path);
 	link->work_path = NULL;
@@ -438,6 +445,7 @@ static void link_free(struct jl__link *link)
 		unlist(link, job);
 		job_release(job);
 	}
+	jl__place_forget(link);
 	jl__free(link->nest_why);
 	jl__free(link->work_path);
 	jl__free(link->socket);

@@ -13,6 +13,7 @@
 
 #include "cgroup/cgroup.h"
 #include "ctx/ctx.h"
+#include "net/net.h"
 #include "plan/plan.h"
 #include "rootfs/rootfs.h"
 
@@ -29,6 +30,9 @@ struct jl_job {
 	uint32_t number; /* on the connection */
 	uint32_t group;
 	char id[JL__ID_SIZE];
+	char address[16];	     /* in its network; "" without one */
+	jl_net *net;		     /* of its place; NULL without one */
+	struct jl__net_place *place; /* until its end */
 	int pidfd;
 	struct jl__failure failure;
 	char *failure_text; /* what failed, or NULL */
@@ -57,6 +61,10 @@ struct jl__link {
 	struct jl__scratch scratch;
 	char *socket;		  /* where the supervisor listens; NULL: nowhere */
 	struct jl__link *adopted; /* the next one to another context's supervisor */
+	jl_net *net;		     /* of the last job that had one */
+	uint32_t net_starts;	     /* jobs of it in a row */
+	struct jl__net_place *spare; /* in it; the supervisor lays it ahead */
+	bool spare_fresh;	     /* and does not have it yet */
 	const jl_job *waited_for; /* its end needs no event */
 	void *inbox;		  /* JL__REPLY_MAX bytes */
 };

@@ -154,7 +154,7 @@ static int put_environment(struct jl__buf *buf, const jl_job_spec *spec, const c
 		   jl_limits_get(spec->limits, JL_LIMIT_IO_WRITE_BPS));
 	if (*jl_limits_get_cpus(spec->limits))
 		put_env(&env, "JOB_CPU_CORES", jl_limits_get_cpus(spec->limits));
-	put_env(&env, "JOB_NETWORK", spec->network == JL_NETWORK_HOST ? "host" : "none");
+	put_env(&env, "JOB_NETWORK", jl__spec_network_name(spec));
 	for (uint32_t i = 0; i < spec->env_count; i++)
 		put_env(&env, spec->env[i].name, spec->env[i].value);
 	plan->envp = put_array(buf, env.list, env.count, sizeof(*list));
@@ -332,7 +332,8 @@ static uint64_t now_usec(void)
 }
 
 /* The view of the last job is kept: most callers run many jobs of one kind. */
-static int get_view(struct jl__link *link, const jl_job_spec *spec, jl_error **err)
+static int get_view(struct jl__link *link, const jl_job_spec *spec, const char *shown,
+		    jl_error **err)
 {
 	struct jl__view view = {
 		.privileged = link->privileged,
@@ -340,14 +341,15 @@ static int get_view(struct jl__link *link, const jl_job_spec *spec, jl_error **e
 		.uid = spec->uid,
 		.gid = spec->gid,
 		.hostname = spec->hostname ? spec->hostname : DEFAULT_HOSTNAME,
+		.shown = shown,
 	};
 	_cleanup_free_ char *key = NULL;
 	uint64_t now = now_usec();
 	struct jl__tree *tree;
 	int r;
 
-	key = jl__format("%d %" PRIu32 " %" PRIu32 " %s", view.host_network, view.uid,
-			 view.gid, view.hostname);
+	key = jl__format("%d %" PRIu32 " %" PRIu32 " %s %s", view.host_network, view.uid,
+			 view.gid, view.hostname, shown ? shown : "");
 	if (!key)
 		return jl__oom(err);
 	if (link->view_key && strcmp(link->view_key, key) == 0 &&
@@ -387,13 +389,13 @@ static int get_completion(struct jl__link *link, const jl_job_spec *spec,
 }
 
 static int put_root(struct jl__buf *buf, struct jl__link *link, const jl_job_spec *spec,
-		    struct jl__plan *plan, jl_error **err)
+		    const char *shown, struct jl__plan *plan, jl_error **err)
 {
 	struct jl__op *ops;
 	uint32_t text;
 	int r;
 
-	r = get_view(link, spec, err);
+	r = get_view(link, spec, shown, err);
 	if (r == 0)
 		r = get_completion(link, spec, plan->flags & JL__PLAN_WORK_ON_DISK, err);
 	if (r < 0)
@@ -427,7 +429,7 @@ static int put_filter(struct jl__buf *buf, const jl_job_spec *spec, struct jl__p
 }
 
 int jl__plan_compile(struct jl__link *link, const jl_job_spec *spec, const char *id,
-		     struct jl__buf *buf, jl_error **err)
+		     const char *shown, struct jl__buf *buf, jl_error **err)
 {
 	struct jl__plan plan = {
 		.magic = JL__PLAN_MAGIC,
@@ -463,7 +465,7 @@ int jl__plan_compile(struct jl__link *link, const jl_job_spec *spec, const char 
 		goto full;
 	r = put_limits(buf, link, spec, &plan, err);
 	if (r == 0)
-		r = put_root(buf, link, spec, &plan, err);
+		r = put_root(buf, link, spec, shown, &plan, err);
 	if (r == 0)
 		r = put_filter(buf, spec, &plan, err);
 	if (r == -E2BIG && buf->failed)
@@ -481,4 +483,23 @@ full:
 		return jl__fail(err, -E2BIG,
 				"arguments and environment are too large together");
 	return jl__oom(err);
+}
+
+int jl__plan_add_wires(struct jl__buf *buf, const struct jl__wire *wire,
+		       const struct jl__wire *spare, jl_error **err)
+{
+	struct jl__plan plan;
+
+	memcpy(&plan, buf->data, sizeof(plan));
+	plan.wire = put_array(buf, wire, wire->size, 1);
+	if (spare)
+		plan.spare = put_array(buf, spare, spare->size, 1);
+	if (jl__buf_align(buf, 8) < 0)
+		return buf->failed == -E2BIG
+			       ? jl__fail(err, -E2BIG,
+					  "arguments and environment are too large together")
+			       : jl__oom(err);
+	plan.size = (uint32_t)buf->len;
+	memcpy(buf->data, &plan, sizeof(plan));
+	return 0;
 }

@@ -14,9 +14,15 @@
 #include "spawn/link.h"
 #include "spawn/spec.h"
 
-/* Compiles into buf, which then starts with a struct jl__plan. */
+/* Compiles into buf, which then starts with a struct jl__plan. shown is the folder with
+ * the names of the job's network, or NULL. */
 int jl__plan_compile(struct jl__link *link, const jl_job_spec *spec, const char *id,
-		     struct jl__buf *buf, jl_error **err);
+		     const char *shown, struct jl__buf *buf, jl_error **err);
+
+/* Adds the place of the job in its network, and one to be laid ahead; spare may be NULL.
+ */
+int jl__plan_add_wires(struct jl__buf *buf, const struct jl__wire *wire,
+		       const struct jl__wire *spare, jl_error **err);
 
 struct jl__durable;
 /* Turns a compiled plan into one of a durable job. */

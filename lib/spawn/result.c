@@ -162,6 +162,21 @@ static int open_group(jl_job *job, jl_cgroup **ret, jl_error **err)
 	return jl__cgroup_open_below(job->ctx, path, ret, err);
 }
 
+/* Counted at the host's end, which is there as long as the job is. */
+static void look_at_network(const jl_job *job, struct jl_stats *stats)
+{
+	struct jl__wire_counters counters;
+	int socket;
+
+	if (!job->place || stats->size < sizeof(*stats))
+		return;
+	socket = jl__wire_socket(JL__WIRE_ROUTE);
+	if (socket >= 0 &&
+	    jl__wire_counters(socket, job->place->wire.device, &counters) == 0)
+		add_network(stats, &counters);
+	(void)jl__close(socket);
+}
+
 int jl_job_get_stats(jl_job *job, struct jl_stats *stats, jl_error **ret_err)
 {
 	jl_cgroup *group;
@@ -174,6 +189,8 @@ int jl_job_get_stats(jl_job *job, struct jl_stats *stats, jl_error **ret_err)
 			r = jl_cgroup_get_stats(group, stats, ret_err);
 			(void)jl_cgroup_unref(group);
 		}
+		if (r == 0)
+			look_at_network(job, stats);
 		if (r != -ENOENT)
 			return r;
 		/* Its end is on the way to us. */

@@ -70,6 +70,7 @@ void jl_job_spec_free(jl_job_spec *spec)
 	jl__free(spec->work_dir);
 	for (int i = 0; i < 3; i++)
 		(void)jl__close(spec->streams[i]);
+	jl__spec_network_done(spec);
 	jl_limits_free(spec->limits);
 	jl__free(spec);
 }
@@ -79,8 +80,7 @@ jl_limits *jl_job_spec_limits(jl_job_spec *spec)
 	return spec->limits;
 }
 
-/* Room for one more element; grows by doubling when count is a power of two. */
-static int make_room(void **list, uint32_t count, size_t item)
+int jl__spec_room(void **list, uint32_t count, size_t item)
 {
 	void *bigger;
 
@@ -117,7 +117,7 @@ int jl_job_spec_add_arg(jl_job_spec *spec, const char *arg, jl_error **ret_err)
 		return jl__fail(ret_err, -E2BIG,
 				"the arguments have more than %u bytes altogether",
 				ARGS_MAX_BYTES);
-	if (make_room((void **)&spec->args, spec->arg_count, sizeof(*spec->args)) < 0)
+	if (jl__spec_room((void **)&spec->args, spec->arg_count, sizeof(*spec->args)) < 0)
 		return jl__oom(ret_err);
 	copy = jl__strdup(arg);
 	if (!copy)
@@ -190,7 +190,7 @@ static int set_env(jl_job_spec *spec, const char *name, const char *value, bool 
 				"the environment has more than %u bytes altogether",
 				ARGS_MAX_BYTES);
 	if (at == spec->env_count &&
-	    make_room((void **)&spec->env, spec->env_count, sizeof(*spec->env)) < 0)
+	    jl__spec_room((void **)&spec->env, spec->env_count, sizeof(*spec->env)) < 0)
 		return jl__oom(err);
 	fresh.name = jl__strdup(name);
 	fresh.value = jl__strdup(value);
@@ -440,16 +440,6 @@ int jl_job_spec_set_tmpfs_bytes(jl_job_spec *spec, const char *path, uint64_t by
 	return 0;
 }
 
-int jl_job_spec_set_network(jl_job_spec *spec, int network, jl_error **ret_err)
-{
-	jl__error_init(ret_err);
-	if (network != JL_NETWORK_NONE && network != JL_NETWORK_HOST)
-		return jl__fail(ret_err, -EINVAL, "%d is not a network of this version",
-				network);
-	spec->network = network;
-	return 0;
-}
-
 int jl_job_spec_set_seccomp(jl_job_spec *spec, int level, jl_error **ret_err)
 {
 	jl__error_init(ret_err);
@@ -518,5 +508,5 @@ int jl_job_spec_check(const jl_job_spec *spec, jl_error **ret_err)
 		return jl__fail(
 			ret_err, -EINVAL,
 			"the job has no command; add one with jl_job_spec_add_arg()");
-	return 0;
+	return jl__spec_check_network(spec, ret_err);
 }

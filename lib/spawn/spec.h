@@ -12,6 +12,8 @@
 
 #include <joblet/job.h>
 
+#include "net/net.h"
+
 struct jl__env {
 	char *name;
 	char *value;
@@ -27,6 +29,9 @@ struct jl__spec_rlimit {
 /* Default of jl_limits_set_pids() for jobs; not applied where there is no pids
  * controller. */
 #define JL__PIDS_DEFAULT 4096
+
+/* Beside the JL_NETWORK_ values: one that was made with jl_net_create(). */
+#define JL__NETWORK_NAMED (-1)
 
 struct jl_job_spec {
 	char **args;
@@ -47,11 +52,27 @@ struct jl_job_spec {
 	uint64_t work_bytes;
 	uint64_t shm_bytes;
 	int network;
+	char *network_name; /* JL__NETWORK_NAMED only */
+	struct jl__net_allow *allow;
+	uint32_t allow_count;
+	struct jl__net_publish *publish;
+	uint32_t publish_count;
+	uint64_t net_bps;
 	int seccomp;
 	bool init;
 	int orphan;
 	struct jl__spec_rlimit rlimits[RLIM_NLIMITS];
 	uint32_t rlimit_count;
 };
+
+/* Room for one more element of a list; grows by doubling. 0 or -ENOMEM. */
+int jl__spec_room(void **list, uint32_t count, size_t item);
+/* As jl_job_spec_set_network_name() takes it. Static or the description's own. */
+const char *jl__spec_network_name(const jl_job_spec *spec);
+/* Whether its jobs are on a bridge, with an address. */
+bool jl__spec_is_networked(const jl_job_spec *spec);
+/* What the options of networks need; part of jl_job_spec_check(). */
+int jl__spec_check_network(const jl_job_spec *spec, jl_error **err);
+void jl__spec_network_done(jl_job_spec *spec);
 
 #endif

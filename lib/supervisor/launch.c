@@ -277,17 +277,17 @@ static int start(struct job *job, struct launch *launch, struct jl__failure *fai
 /* Nothing came of it: no trace stays, and the client is told why. */
 static void refuse(const struct jl__request *request, struct job *job)
 {
-	struct jl__reply reply = {
-		.type = JL__REPLY_FAILED,
-		.job = request->job,
-		.failure = job->failure,
-	};
+	struct jl__reply reply = { .type = JL__REPLY_FAILED, .job = request->job };
 
 	fd_close(&job->status);
 	log_discard(job);
 	(void)work_remove(&job->kit, 1);
+	/* It may have failed before it took what was made for it. */
+	if (job->wire)
+		(void)stock_take_wired(&job->kit, job->wire, &reply.failure);
 	job_leave_network(job);
 	kit_discard(&job->kit);
+	reply.failure = job->failure;
 	record_result(job, &reply, NULL, 0);
 	interests_end(job);
 	fd_close(&job->folder);
@@ -340,26 +340,12 @@ static int first_interest(struct job *job, uint32_t number, struct jl__failure *
 	return r < 0 ? failed(failure, JL__STEP_RESOURCES, 0, r) : 0;
 }
 
-void launch_job(const struct jl__request *request, const struct jl__plan *plan,
-		uint32_t size, const int *streams, int *others, uint32_t other_count)
+static void start_or_refuse(const struct jl__request *request, struct job *job,
+			    const struct jl__plan *plan, const int *streams, int *others,
+			    uint32_t other_count)
 {
 	struct launch launch = { .plan = plan, .work = -1, .uploads = -1 };
-	struct job none = { .state = JOB_FREE, .status = -1, .folder = -1 }, *job;
-	int line = plan_check(plan, size);
 
-	job = line ? NULL : job_new();
-	if (!line && plan->spare.count)
-		stock_spare((const struct jl__wire *)((const char *)plan +
-						      plan->spare.offset));
-	if (!job) {
-		kit_init(&none.kit);
-		if (line)
-			failed(&none.failure, JL__STEP_PLAN, (uint32_t)line, -EINVAL);
-		else
-			failed(&none.failure, JL__STEP_RESOURCES, 2, -EAGAIN);
-		refuse(request, &none);
-		return;
-	}
 	job->flags = plan->flags;
 	job->timeout_usec = plan->timeout_usec;
 	launch.kit = &job->kit;
@@ -381,4 +367,31 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 	for (int i = 1; i < 3; i++)
 		if (plan->flags & JL__PLAN_DURABLE)
 			fd_close(&launch.streams[i]);
+}
+
+void launch_job(const struct jl__request *request, const struct jl__plan *plan,
+		uint32_t size, const int *streams, int *others, uint32_t other_count)
+{
+	struct job none = { .state = JOB_FREE, .status = -1, .folder = -1 }, *job;
+	int line = plan_check(plan, size);
+
+	kit_init(&none.kit);
+	if (line) {
+		failed(&none.failure, JL__STEP_PLAN, (uint32_t)line, -EINVAL);
+		refuse(request, &none);
+		return;
+	}
+	job = job_new();
+	if (job) {
+		start_or_refuse(request, job, plan, streams, others, other_count);
+	} else {
+		/* Its place in a network is ours to give back all the same. */
+		(void)remember_wire(&none, plan, &none.failure);
+		failed(&none.failure, JL__STEP_RESOURCES, 2, -EAGAIN);
+		refuse(request, &none);
+	}
+	/* The one before has been taken, or nobody will. */
+	if (plan->spare.count)
+		stock_spare((const struct jl__wire *)((const char *)plan +
+						      plan->spare.offset));
 }

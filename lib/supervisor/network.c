@@ -114,6 +114,16 @@ static long forbid_ipv6(void)
 	return r < 0 && r != -ENOENT ? r : 0;
 }
 
+/*
+ * A connection the job leaves behind keeps its namespace, and with it the interfaces, for
+ * as long as the kernel tries to deliver what was not: two minutes by itself. But nothing
+ * gets out any more when the place has been given back.
+ */
+static void forget_soon(void)
+{
+	(void)file_write(AT_FDCWD, "/proc/sys/net/ipv4/tcp_orphan_retries", "1");
+}
+
 /* The namespace is the current one. */
 static int lay(struct kit *kit, struct jl__wire *wire, struct jl__failure *failure)
 {
@@ -123,6 +133,7 @@ static int lay(struct kit *kit, struct jl__wire *wire, struct jl__failure *failu
 
 	if (r < 0)
 		return failed(failure, JL__STEP_WIRE, STEP_IPV6, r);
+	forget_soon();
 	inside = jl__wire_socket(JL__WIRE_ROUTE);
 	if (inside < 0)
 		return failed(failure, JL__STEP_WIRE, STEP_SOCKET, inside);

@@ -166,9 +166,10 @@ void stock_refill(void)
 	if (sv.maker < 0 || sv.starts < 2 || sv.client < 0 || sv.starting ||
 	    maker_state() != MAKER_IDLE)
 		return;
+	/* For jobs in a network that have theirs made ahead, others are of no use. */
 	if (sv.spare_state == SPARE_WAITING ||
-	    (sv.spare_state == SPARE_NONE && sv.kits_ready < MAX_KITS &&
-	     !(sv.running && sv.kits_ready)))
+	    (!(sv.shape_wired && sv.spare_state != SPARE_NONE) &&
+	     sv.kits_ready < MAX_KITS && !(sv.running && sv.kits_ready)))
 		ask(&maker->failure);
 }
 
@@ -257,9 +258,8 @@ static int wait_for_network(struct jl__failure *failure)
 	return failure->code;
 }
 
-/* The kit that was made for this place: 1 and handed over, 0 when there is none. */
-static int take_wired(struct kit *kit, const struct jl__wire *wire,
-		      struct jl__failure *failure)
+int stock_take_wired(struct kit *kit, const struct jl__wire *wire,
+		     struct jl__failure *failure)
 {
 	enum spare_state was;
 
@@ -294,8 +294,9 @@ int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchie
 	sv.shape_template = template_nr;
 	sv.shape_host_net = host_net;
 	sv.shape_hierarchies = hierarchies;
+	sv.shape_wired = wire != NULL;
 	if (wire)
-		r = take_wired(kit, wire, failure);
+		r = stock_take_wired(kit, wire, failure);
 	else if (!sv.privileged && !host_net)
 		r = wait_for_network(failure);
 	if (r < 0)

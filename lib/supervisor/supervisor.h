@@ -216,6 +216,7 @@ struct supervisor {
 	int shape_template;
 	int shape_host_net;
 	uint32_t shape_hierarchies;
+	int shape_wired;
 };
 
 extern struct supervisor sv;
@@ -348,6 +349,10 @@ void stock_forget(int template_nr);
 void stock_spare(const struct jl__wire *wire);
 /* Gives the place back that nobody took. */
 void stock_drop_spare(void);
+/* The kit that was made for this place: 1 and handed over, 0 when there is none, or what
+ * went wrong when it was made. Either way the place is the caller's to give back now. */
+int stock_take_wired(struct kit *kit, const struct jl__wire *wire,
+		     struct jl__failure *failure);
 /* A kit of the wanted shape, from the stock or made now. */
 int kit_take(struct kit *kit, int template_nr, int host_net, uint32_t hierarchies,
 	     struct jl__wire *wire, struct jl__failure *failure);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#define JL_MODULE "net"
+
+#include "spawn/place.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "spawn/plan.h"
+
+/* ---- the network of the link ---- */
+
+void jl__place_forget(struct jl__link *link)
+{
+	/* Not given back: the supervisor has it, and does that. */
+	jl__free(link->spare);
+	link->spare = NULL;
+	link->net = jl_net_unref(link->net);
+	link->net_starts = 0;
+}
+
+static int check_privilege(const struct jl__link *link, const char *name, jl_error **err)
+{
+	if (link->privileged)
+		return 0;
+	return jl__fail(
+		err, -EPERM,
+		"network \"%s\" needs root, to make interfaces and rules; unprivileged jobs have none or host",
+		name);
+}
+
+int jl__place_network(struct jl__link *link, const jl_job_spec *spec, jl_net **ret,
+		      bool *ret_kept, jl_error **err)
+{
+	const char *name = jl__spec_network_name(spec);
+	jl_net *net;
+	int r;
+
+	*ret = NULL;
+	*ret_kept = false;
+	if (!jl__spec_is_networked(spec))
+		return 0;
+	r = check_privilege(link, name, err);
+	if (r < 0)
+		return r;
+	if (link->net && strcmp(jl_net_get_name(link->net), name) == 0) {
+		*ret = link->net;
+		*ret_kept = true;
+		return 0;
+	}
+	r = jl_net_open(link->ctx, name, &net, err);
+	if (r < 0)
+		return r;
+	jl__net_weaken(net);
+	jl__place_forget(link);
+	link->net = *ret = net;
+	return 0;
+}
+
+int jl__place_look(struct jl__link *link, const jl_job_spec *spec, char **ret_shown,
+		   jl_error **err)
+{
+	const char *name = jl__spec_network_name(spec);
+	const jl_net *net = NULL;
+	jl_net_list *list;
+	int r;
+
+	*ret_shown = NULL;
+	if (!jl__spec_is_networked(spec))
+		return 0;
+	r = check_privilege(link, name, err);
+	if (r < 0)
+		return r;
+	r = jl_net_list_new(link->ctx, &list, err);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < jl_net_list_count(list) && !net; i++)
+		if (strcmp(jl_net_get_name(jl_net_list_get(list, i)), name) == 0)
+			net = jl_net_list_get(list, i);
+	if (!net) {
+		r = jl__fail(err, -ENOENT, "there is no network \"%s\"", name);
+	} else if (access(jl__net_shown(net), F_OK) == 0) {
+		*ret_shown = jl__strdup(jl__net_shown(net));
+		r = *ret_shown ? 0 : jl__oom(err);
+	}
+	jl_net_list_free(list);
+	return r;
+}
+
+/* ---- places ---- */
+
+static struct jl__net_policy policy_of(const jl_job_spec *spec)
+{
+	return (struct jl__net_policy){
+		.allow = spec->allow,
+		.allow_count = spec->allow_count,
+		.publish = spec->publish,
+		.publish_count = spec->publish_count,
+		.bps = spec->net_bps,
+	};
+}
+
+static int take(struct jl__link *link, uint64_t bps, struct jl__net_place **ret,
+		jl_error **err)
+{
+	struct jl__net_place *place = jl__alloc(sizeof(*place));
+	int r;
+
+	if (!place)
+		return jl__oom(err);
+	r = jl__net_place_take(link->net, bps, place, err);
+	if (r < 0) {
+		jl__free(place);
+		return r;
+	}
+	*ret = place;
+	return 0;
+}
+
+static void give_back(jl_net *net, struct jl__net_place *place)
+{
+	if (place)
+		jl__net_place_release(net, place);
+	jl__free(place);
+}
+
+/*
+ * The one ahead, or a new one. A bandwidth is part of the wire, so that one is always
+ * new. What claiming adds for the job's names and rules goes by itself when it fails; the
+ * place stays taken.
+ */
+static int take_for(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
+		    jl_error **err)
+{
+	struct jl__net_policy policy = policy_of(spec);
+	struct jl__net_place *place = NULL;
+	bool ahead = link->spare && !spec->net_bps;
+	int r = 0;
+
+	if (ahead) {
+		place = link->spare;
+		link->spare = NULL;
+	} else {
+		r = take(link, spec->net_bps, &place, err);
+	}
+	if (r < 0)
+		return r;
+	r = jl__net_place_claim(link->net, place, &policy, job->id, spec->name, err);
+	if (r == 0) {
+		job->place = place;
+		job->net = jl_net_ref(link->net);
+		memcpy(job->address, place->text, sizeof(job->address));
+	} else if (ahead && r != -ENOENT) {
+		/* It was the job's wishes that could not be met; the next may want less.
+		 */
+		link->spare = place;
+	} else if (ahead) {
+		jl__free(place);
+	} else {
+		give_back(link->net, place);
+	}
+	return r;
+}
+
+int jl__place_take(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
+		   struct jl__buf *plan, jl_error **err)
+{
+	int r = take_for(link, job, spec, err);
+
+	if (r < 0)
+		return r;
+	/* As with everything the supervisor makes ahead: a second job makes a third one
+	 * likely. A network that is full has none to spare, which is no failure. */
+	if (!link->spare && !spec->net_bps && link->net_starts &&
+	    take(link, 0, &link->spare, NULL) == 0)
+		link->spare_fresh = true;
+	r = jl__plan_add_wires(plan, &job->place->wire,
+			       link->spare_fresh ? &link->spare->wire : NULL, err);
+	if (r < 0) {
+		jl__place_sent(link, false);
+		jl__place_over(job);
+	}
+	return r;
+}
+
+void jl__place_sent(struct jl__link *link, bool sent)
+{
+	if (sent && link->net)
+		link->net_starts++;
+	if (!sent && link->spare_fresh) {
+		give_back(link->net, link->spare);
+		link->spare = NULL;
+	}
+	link->spare_fresh = false;
+}
+
+void jl__place_over(jl_job *job)
+{
+	give_back(job->net, job->place);
+	job->place = NULL;
+	job->net = jl_net_unref(job->net);
+}
+
+void jl__place_lost(struct jl__link *link)
+{
+	if (link->spare)
+		jl__net_place_release(link->net, link->spare);
+	jl__place_forget(link);
+}
+
+const char *jl_job_get_address(const jl_job *job)
+{
+	return job->address;
+}
