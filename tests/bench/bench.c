@@ -2,10 +2,13 @@
 /*
  * Jobs through the library, as any program would start them:
  *
- *   bench jobs [--limits] [--touch MIB]   start to end, and spawn alone, in one context
- *   bench cold                            a new context, its first job, and closing it
- *   bench parallel JOBS                   jobs/s with so many at a time in one context
- *   bench memory JOBS…                    memory of the supervisor while so many run
+ *   bench jobs [OPTION…]      start to end, and spawn alone, in one context
+ *   bench cold                a new context, its first job, and closing it
+ *   bench parallel N [OPTION…]  jobs/s with so many at a time in one context
+ *   bench memory N…           memory of the supervisor while so many run
+ *   bench grow N [OPTION…]    spawn alone, of the first and the last of so many
+ *
+ * Options: --limits, --touch MIB, --network NAME, --bps BYTES.
  */
 #include "loop.h"
 
@@ -222,29 +225,102 @@ static int measure_memory(struct bench *b, int count, char **steps)
 	return r;
 }
 
+/* ---- the first and the thousandth ---- */
+
+#define GROW_BLOCK 50
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int grow(struct bench *b, unsigned int count)
+{
+	static jl_job *jobs[MEMORY_MAX];
+	static uint64_t took[MEMORY_MAX];
+	unsigned int running = 0;
+	jl_error *err;
+	int r = count >= 2 * GROW_BLOCK && count <= MEMORY_MAX;
+
+	while (r && running < count) {
+		uint64_t start = loop_now();
+
+		if (jl_job_spawn(b->ctx, b->spec, &jobs[running], &err) < 0)
+			r = complain("cannot start a job", err);
+		else
+			took[running++] = loop_now() - start;
+	}
+	for (unsigned int i = 0; i < running; i++)
+		(void)jl_job_kill(jobs[i], NULL);
+	for (unsigned int i = 0; i < running; i++) {
+		if (jl_job_wait(jobs[i], JL_FOREVER, NULL) < 0)
+			r = 0;
+		jl_job_unref(jobs[i]);
+	}
+	if (!r)
+		return 0;
+	/* Behind the first few, which fill the stock. */
+	qsort(took + 10, GROW_BLOCK, sizeof(*took), by_size);
+	qsort(took + count - GROW_BLOCK, GROW_BLOCK, sizeof(*took), by_size);
+	printf("%" PRIu64 " %" PRIu64 "\n", took[10 + GROW_BLOCK / 2],
+	       took[count - GROW_BLOCK / 2]);
+	return 1;
+}
+
 /* ---- */
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: bench jobs [--limits] [--touch MIB]\n"
-			"       bench cold | parallel JOBS | memory JOBS...\n");
+	fprintf(stderr, "usage: bench jobs|parallel N|grow N [--limits] [--touch MIB]\n"
+			"                  [--network NAME] [--bps BYTES]\n"
+			"       bench cold | memory N...\n");
 	return 2;
 }
 
-static int prepare_jobs(struct bench *b, int argc, char **argv)
+static int set_options(struct bench *b, int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		int r = 0;
+
 		if (strcmp(argv[i], "--limits") == 0) {
 			if (!set_limits(b->spec))
 				return 0;
-		} else if (strcmp(argv[i], "--touch") == 0 && i + 1 < argc) {
-			if (!touch(strtoull(argv[++i], NULL, 10)))
-				return 0;
-		} else {
-			return 0;
+			continue;
 		}
+		if (!value)
+			return 0;
+		if (strcmp(argv[i], "--touch") == 0)
+			r = touch(strtoull(value, NULL, 10)) ? 0 : -1;
+		else if (strcmp(argv[i], "--network") == 0)
+			r = jl_job_spec_set_network_name(b->spec, value, NULL);
+		else if (strcmp(argv[i], "--bps") == 0)
+			r = jl_job_spec_set_net_bps(b->spec, strtoull(value, NULL, 10),
+						    NULL);
+		else
+			r = -1;
+		if (r < 0)
+			return 0;
+		i++;
 	}
 	return 1;
+}
+
+/* With a number in front of the options. */
+static int run_numbered(struct bench *b, const char *mode, int argc, char **argv)
+{
+	unsigned int number = (unsigned int)strtoul(argv[0], NULL, 10);
+
+	if (!set_options(b, argc - 1, argv + 1))
+		return -1;
+	if (strcmp(mode, "grow") == 0)
+		return !grow(b, number);
+	b->parallel = number;
+	if (number < 1 || number > PARALLEL_MAX)
+		return -1;
+	return loop_run_batch(run_batch, b);
 }
 
 int main(int argc, char **argv)
@@ -253,23 +329,23 @@ int main(int argc, char **argv)
 	struct rlimit files;
 	const char *mode = argc > 1 ? argv[1] : "";
 	int memory = strcmp(mode, "memory") == 0, r = -1;
+	int sleeps = memory || strcmp(mode, "grow") == 0;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	if (!make_spec(&b.spec, memory ? "sleep" : "/bin/true", memory ? "3600" : NULL))
+	if (!make_spec(&b.spec, sleeps ? "sleep" : "/bin/true", sleeps ? "3600" : NULL))
 		return 1;
 	if (strcmp(mode, "cold") == 0)
 		return loop_run(run_cold, &b, 3);
 	if (jl_ctx_new(JL_CTX_MOVE_SELF, &b.ctx, NULL) < 0)
 		return 1;
-	if (strcmp(mode, "jobs") == 0 && prepare_jobs(&b, argc - 2, argv + 2)) {
+	if (strcmp(mode, "jobs") == 0 && set_options(&b, argc - 2, argv + 2)) {
 		r = loop_run(run_job, &b, 2);
-	} else if (strcmp(mode, "parallel") == 0 && argc == 3) {
-		b.parallel = (unsigned int)strtoul(argv[2], NULL, 10);
-		if (b.parallel >= 1 && b.parallel <= PARALLEL_MAX)
-			r = loop_run_batch(run_batch, &b);
+	} else if ((strcmp(mode, "parallel") == 0 || strcmp(mode, "grow") == 0) &&
+		   argc > 2) {
+		r = run_numbered(&b, mode, argc - 2, argv + 2);
 	} else if (memory && argc > 2) {
 		r = !measure_memory(&b, argc - 2, argv + 2);
 	}

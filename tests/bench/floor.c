@@ -9,8 +9,10 @@
  *   floor job+user        + a user namespace, mapped by the child
  *   floor job+net         + a network namespace with loopback
  *   floor job+user+net    + both
+ *   floor job+user+veth   + a pair of interfaces, on a bridge, with address and route
  */
 #include "loop.h"
+#include "veth.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -45,6 +47,7 @@
 
 struct floor {
 	uint64_t namespaces; /* 0: none at all */
+	int wired;
 	char *stack;
 	int base;  /* our own cgroup, -1: no cgroup v2 */
 	int nest;  /* the jobs' parent in it */
@@ -58,12 +61,15 @@ struct floor {
 static const struct {
 	const char *name;
 	uint64_t namespaces;
+	int wired;
 } variants[] = {
-	{ "plain", 0 },
-	{ "job", CLONE_NEWPID | CLONE_NEWNS },
-	{ "job+user", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER },
-	{ "job+net", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET },
-	{ "job+user+net", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWNET },
+	{ "plain", 0, 0 },
+	{ "job", CLONE_NEWPID | CLONE_NEWNS, 0 },
+	{ "job+user", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER, 0 },
+	{ "job+net", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET, 0 },
+	{ "job+user+net", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWNET, 0 },
+	/* The launcher makes this one: it is wired from outside. */
+	{ "job+user+veth", CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUSER, 1 },
 };
 
 #define MUST(call)                                                                   \
@@ -164,8 +170,10 @@ static int once(void *data, uint64_t times[LOOP_TIMES])
 	};
 	uint64_t start = loop_now();
 	long pid;
-	int status;
+	int status, netns = -1;
 
+	if (f->wired)
+		MUST(netns = veth_enter());
 	if (f->namespaces)
 		args.flags |=
 			f->namespaces | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
@@ -189,6 +197,8 @@ static int once(void *data, uint64_t times[LOOP_TIMES])
 		MUST(unlinkat(f->nest, "job", AT_REMOVEDIR));
 		f->group = -1;
 	}
+	if (f->wired)
+		veth_leave(netns);
 	times[0] = loop_now() - start;
 	if (status)
 		fprintf(stderr, "floor: the child failed in line %d: %s\n", f->line,
@@ -319,10 +329,11 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc == 2 && i < sizeof(variants) / sizeof(variants[0]); i++)
 		if (strcmp(argv[1], variants[i].name) == 0) {
 			f.namespaces = variants[i].namespaces;
+			f.wired = variants[i].wired;
 			known = true;
 		}
 	if (!known) {
-		fprintf(stderr, "usage: floor plain|job|job+user|job+net|job+user+net\n");
+		fprintf(stderr, "usage: floor plain|job|job+user|job+net|job+user+net|job+user+veth\n");
 		return 2;
 	}
 	f.stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
@@ -330,6 +341,10 @@ int main(int argc, char **argv)
 	if (f.stack == MAP_FAILED)
 		return 1;
 	make_filter(&f);
+	if (f.wired && !veth_begin()) {
+		fprintf(stderr, "floor: cannot make a network\n");
+		return 1;
+	}
 	if (f.namespaces) {
 		make_group(&f);
 		enter_template(&f);
