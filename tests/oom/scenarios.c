@@ -208,6 +208,30 @@ static int describe(jl_error **err)
 	return r;
 }
 
+/* One network after the other: each replaces the name of the one before. */
+static int describe_network(jl_error **err)
+{
+	static const char *const names[] = { "bridge", "mine", "yours", "isolated", "mine" };
+	jl_job_spec *spec = NULL;
+	int r = jl_job_spec_new(&spec);
+
+	if (r == 0)
+		r = jl_job_spec_add_arg(spec, "true", err);
+	for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		r = jl_job_spec_set_network_name(spec, names[i], err);
+	for (int i = 0; r == 0 && i < 20; i++)
+		r = jl_job_spec_add_allow_net(spec, "10.0.0.0/8:80-90", err);
+	for (int i = 0; r == 0 && i < 9; i++)
+		r = jl_job_spec_add_publish(
+			spec, (char[]){ '8', (char)('1' + i), ':', '8', '0', 0 }, err);
+	if (r == 0)
+		r = jl_job_spec_set_net_bps(spec, 1 << 20, err);
+	if (r == 0)
+		r = jl_job_spec_check(spec, err);
+	jl_job_spec_free(spec);
+	return r;
+}
+
 static int explain(jl_error **err)
 {
 	jl_job_spec *spec = NULL;
@@ -276,6 +300,7 @@ const struct scenario scenarios[] = {
 	{ "a cgroup from start to end", use_cgroup, .needs_root = true },
 	{ "a description", describe },
 	{ "times, a rule and a queue", use_schedule },
+	{ "the network of a description", describe_network },
 	{ "the explanation of a job", explain, .may_pass = true },
 	{ "a job from start to end", run_job, .needs_root = true, .may_pass = true },
 	{ .name = NULL },

@@ -21,7 +21,7 @@ BOOT_MODULES = ["virtio_pci", "virtio_blk", "virtio_console", "virtio_net"]
 # What the kernel may load by itself while tests run. Folders end with a slash.
 GUEST_MODULES = [
     "fs/overlayfs/", "fs/fuse/", "fs/squashfs/", "net/netfilter/",
-    "net/bridge/", "net/ipv4/netfilter/", "net/ipv6/netfilter/", "net/packet/",
+    "net/bridge/", "net/sched/", "net/ipv4/netfilter/", "net/ipv6/netfilter/", "net/packet/",
     "net/unix/", "net/netlink/", "drivers/net/veth.ko", "drivers/net/dummy.ko",
     "drivers/net/tun.ko", "drivers/net/macvlan.ko", "drivers/block/loop.ko",
 ]

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frames that were forged. Jobs cannot make any: they get no raw sockets. Should one find
+ * a way, the rules at its port have to hold by themselves; so here a process with all
+ * rights over a namespace of the network plays the attacker.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "net_world.h"
+
+#define NET "attacked"
+#define CIDR "10.79.0.0/24"
+#define MARK "joblet-forged-"
+#define LISTEN_SECONDS 0.5
+
+static jl_net *net;
+static jl_endpoint *attacker, *victim;
+static uint32_t own_ip, victim_ip, gateway_ip;
+static unsigned char own_mac[6], victim_mac[6], gateway_mac[6];
+
+/* ---- frames ---- */
+
+struct frame {
+	size_t len;
+	unsigned char bytes[256];
+};
+
+static void put(struct frame *frame, const void *data, size_t len)
+{
+	memcpy(frame->bytes + frame->len, data, len);
+	frame->len += len;
+}
+
+static void put16(struct frame *frame, unsigned int value)
+{
+	uint16_t net_order = htons((uint16_t)value);
+
+	put(frame, &net_order, 2);
+}
+
+static void put_mark(struct frame *frame, unsigned int number)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), MARK "%02u", number);
+	put(frame, text, strlen(text) + 1);
+}
+
+static unsigned int checksum(const unsigned char *data, size_t len)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < len; i += 2)
+		sum += (uint32_t)data[i] << 8 | data[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum & 0xffff;
+}
+
+static void put_udp(struct frame *frame, uint32_t from, uint32_t to, unsigned int number)
+{
+	unsigned char head[20] = { 0x45, 0, 0, 64, 0, 0, 0, 0, 64, 17 };
+	unsigned int sum;
+
+	memcpy(head + 12, &from, 4);
+	memcpy(head + 16, &to, 4);
+	sum = checksum(head, sizeof(head));
+	head[10] = (unsigned char)(sum >> 8);
+	head[11] = (unsigned char)sum;
+	put(frame, head, sizeof(head));
+	put16(frame, 4000);
+	put16(frame, 9);
+	put16(frame, 44);
+	put16(frame, 0);
+	put_mark(frame, number);
+	frame->len += 36 - sizeof(MARK "00");
+}
+
+static void put_arp(struct frame *frame, unsigned int op, const unsigned char *mac,
+		    uint32_t ip, uint32_t about, unsigned int number)
+{
+	static const unsigned char head[] = { 0, 1, 8, 0, 6, 4 }, nobody[6] = { 0 };
+
+	put(frame, head, sizeof(head));
+	put16(frame, op);
+	put(frame, mac, 6);
+	put(frame, &ip, 4);
+	put(frame, nobody, 6);
+	put(frame, &about, 4);
+	/* Behind the packet, where padding is. */
+	put_mark(frame, number);
+}
+
+static const unsigned char everybody[6] = { 255, 255, 255, 255, 255, 255 };
+static const unsigned char stp[6] = { 1, 0x80, 0xc2, 0, 0, 0 };
+static const unsigned char lldp[6] = { 1, 0x80, 0xc2, 0, 0, 0x0e };
+static const unsigned char pause_frame[6] = { 1, 0x80, 0xc2, 0, 0, 1 };
+static const unsigned char all_nodes6[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+
+enum what { UDP_OUT, UDP_VICTIM, UDP_ALL, ARP_REQUEST, ARP_REPLY, BARE };
+
+static const struct {
+	const char *name;
+	const unsigned char *to, *from;
+	unsigned int tags[2]; /* types in front of the last one */
+	unsigned int type;
+	enum what what;
+	const uint32_t *ip;
+	bool honest; /* its own addresses: the machine's bridge may see it */
+} frames[] = {
+	{ "an honest packet", gateway_mac, own_mac, { 0 }, ETH_P_IP, UDP_OUT, &own_ip,
+	  true },
+	{ "source of the victim", gateway_mac, own_mac, { 0 }, ETH_P_IP, UDP_OUT,
+	  &victim_ip, false },
+	{ "MAC of the victim", gateway_mac, victim_mac, { 0 }, ETH_P_IP, UDP_OUT, &own_ip,
+	  false },
+	{ "source and MAC of the victim", gateway_mac, victim_mac, { 0 }, ETH_P_IP,
+	  UDP_OUT, &victim_ip, false },
+	{ "source of the gateway", gateway_mac, own_mac, { 0 }, ETH_P_IP, UDP_OUT,
+	  &gateway_ip, false },
+	{ "MAC of the bridge", gateway_mac, gateway_mac, { 0 }, ETH_P_IP, UDP_OUT, &own_ip,
+	  false },
+	{ "to the victim's MAC", victim_mac, own_mac, { 0 }, ETH_P_IP, UDP_VICTIM, &own_ip,
+	  true },
+	{ "broadcast", everybody, own_mac, { 0 }, ETH_P_IP, UDP_ALL, &own_ip, true },
+	{ "broadcast as the victim", everybody, victim_mac, { 0 }, ETH_P_IP, UDP_ALL,
+	  &victim_ip, false },
+	{ "ARP: the gateway is here", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REPLY,
+	  &gateway_ip, false },
+	{ "ARP: the victim is here", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REPLY,
+	  &victim_ip, false },
+	{ "ARP to the victim: the gateway is here", victim_mac, own_mac, { 0 }, ETH_P_ARP,
+	  ARP_REPLY, &gateway_ip, false },
+	{ "ARP request as the gateway", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REQUEST,
+	  &gateway_ip, false },
+	{ "ARP request to all", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REQUEST, &own_ip,
+	  true },
+	{ "VLAN", victim_mac, own_mac, { ETH_P_8021Q }, ETH_P_IP, UDP_VICTIM, &own_ip,
+	  false },
+	{ "VLAN to the gateway", gateway_mac, own_mac, { ETH_P_8021Q }, ETH_P_IP, UDP_OUT,
+	  &own_ip, false },
+	{ "two VLANs", victim_mac, own_mac, { ETH_P_8021AD, ETH_P_8021Q }, ETH_P_IP,
+	  UDP_VICTIM, &own_ip, false },
+	{ "link-local multicast 0", stp, own_mac, { 0 }, ETH_P_IP, UDP_VICTIM, &own_ip,
+	  false },
+	{ "link-local multicast 1", pause_frame, own_mac, { 0 }, ETH_P_IP, UDP_VICTIM,
+	  &own_ip, false },
+	{ "link-local multicast e", lldp, own_mac, { 0 }, ETH_P_IP, UDP_OUT, &own_ip,
+	  false },
+	{ "link-local multicast e as the victim", lldp, victim_mac, { 0 }, ETH_P_IP,
+	  UDP_OUT, &victim_ip, false },
+	{ "IPv6 to all nodes", all_nodes6, own_mac, { 0 }, ETH_P_IPV6, BARE, NULL, false },
+	{ "IPv6 to the victim", victim_mac, own_mac, { 0 }, ETH_P_IPV6, BARE, NULL,
+	  false },
+	{ "MPLS", victim_mac, own_mac, { 0 }, ETH_P_MPLS_UC, BARE, NULL, false },
+	{ "PPPoE", victim_mac, own_mac, { 0 }, ETH_P_PPP_SES, BARE, NULL, false },
+	{ "no protocol", everybody, own_mac, { 0 }, 0x88b5, BARE, NULL, false },
+	{ "802.3", everybody, own_mac, { 0 }, 60, BARE, NULL, false },
+};
+
+static void make_frame(unsigned int number, struct frame *frame)
+{
+	uint32_t out = inet_addr(OUTSIDE);
+
+	*frame = (struct frame){ 0 };
+	put(frame, frames[number].to, 6);
+	put(frame, frames[number].from, 6);
+	for (int i = 0; i < 2 && frames[number].tags[i]; i++) {
+		put16(frame, frames[number].tags[i]);
+		put16(frame, 1);
+	}
+	put16(frame, frames[number].type);
+	switch (frames[number].what) {
+	case UDP_OUT:
+		put_udp(frame, *frames[number].ip, out, number);
+		break;
+	case UDP_VICTIM:
+		put_udp(frame, *frames[number].ip, victim_ip, number);
+		break;
+	case UDP_ALL:
+		put_udp(frame, *frames[number].ip, INADDR_BROADCAST, number);
+		break;
+	case ARP_REQUEST:
+	case ARP_REPLY:
+		put_arp(frame, frames[number].what == ARP_REPLY ? 2 : 1, own_mac,
+			*frames[number].ip,
+			frames[number].what == ARP_REPLY ? *frames[number].ip : victim_ip,
+			number);
+		break;
+	case BARE:
+		put_mark(frame, number);
+		frame->len = 64;
+		break;
+	}
+}
+
+/* ---- ears ---- */
+
+enum { AT_VICTIM, AT_BRIDGE, AT_OUTSIDE, EARS };
+
+static int ear(int ns, const char *device)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_ALL) };
+	int fd, size = 4 << 20;
+
+	if (ns >= 0)
+		ck_assert_int_eq(setns(ns, CLONE_NEWNET), 0);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(fd, 0);
+	at.sll_ifindex = (int)if_nametoindex(device);
+	ck_assert_msg(at.sll_ifindex > 0, "no %s", device);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* Marks everything that comes to an ear within the time. */
+static void hear(const int fds[EARS], bool heard[EARS][COUNT(frames)])
+{
+	double end = now() + LISTEN_SECONDS * patience;
+	struct pollfd polls[EARS];
+	unsigned char buf[2048];
+
+	for (int i = 0; i < EARS; i++)
+		polls[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	while (now() < end && poll(polls, EARS, 50) >= 0)
+		for (int i = 0; i < EARS; i++) {
+			ssize_t got;
+
+			while ((got = recv(fds[i], buf, sizeof(buf), 0)) > 0) {
+				const char *mark = memmem(buf, (size_t)got, MARK,
+							  strlen(MARK));
+				unsigned long number;
+
+				if (!mark)
+					continue;
+				number = strtoul(mark + strlen(MARK), NULL, 10);
+				if (number < COUNT(frames))
+					heard[i][number] = true;
+			}
+		}
+}
+
+/* ---- the attack ---- */
+
+static void send_all(int ns)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_halen = 6 };
+	struct frame frame;
+	int fd;
+
+	if (setns(ns, CLONE_NEWNET) < 0)
+		_exit(90);
+	fd = socket(AF_PACKET, SOCK_RAW, 0);
+	to.sll_ifindex = (int)if_nametoindex("eth0");
+	if (fd < 0 || to.sll_ifindex <= 0)
+		_exit(91);
+	for (unsigned int round = 0; round < 3; round++)
+		for (unsigned int i = 0; i < COUNT(frames); i++) {
+			make_frame(i, &frame);
+			if (sendto(fd, frame.bytes, frame.len, 0, (struct sockaddr *)&to,
+				   sizeof(to)) < 0)
+				_exit(92);
+		}
+	_exit(0);
+}
+
+static void read_mac(const char *command, unsigned char mac[6])
+{
+	unsigned int bytes[6];
+	const char *text = run_at(false, "%s", command);
+
+	ck_assert_msg(sscanf(text, "%x:%x:%x:%x:%x:%x", &bytes[0], &bytes[1], &bytes[2],
+			     &bytes[3], &bytes[4], &bytes[5]) == 6,
+		      "%s: %s", command, text);
+	for (int i = 0; i < 6; i++)
+		mac[i] = (unsigned char)bytes[i];
+}
+
+static void endpoint_mac(const jl_endpoint *endpoint, unsigned char mac[6])
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command),
+		       "nsenter --net=/proc/%d/fd/%d ip -o link show eth0 | "
+		       "grep -o 'ether [^ ]*' | cut -d' ' -f2",
+		       (int)getpid(), jl_endpoint_get_fd(endpoint));
+	read_mac(command, mac);
+}
+
+static void place_everybody(void)
+{
+	char command[256];
+
+	ck_ok(jl_net_create(ctx, NET, CIDR, &net, &err));
+	ck_ok(jl_net_attach(net, "attacker", &attacker, &err));
+	ck_ok(jl_net_attach(net, "victim", &victim, &err));
+	own_ip = inet_addr(jl_endpoint_get_address(attacker));
+	victim_ip = inet_addr(jl_endpoint_get_address(victim));
+	gateway_ip = inet_addr("10.79.0.1");
+	endpoint_mac(attacker, own_mac);
+	endpoint_mac(victim, victim_mac);
+	(void)snprintf(command, sizeof(command),
+		       "ip -o link show %s | grep -o 'ether [^ ]*' | cut -d' ' -f2",
+		       jl_net_get_device(net));
+	read_mac(command, gateway_mac);
+}
+
+static const char *victim_reaches(void)
+{
+	return run_at(false, "nsenter --net=/proc/%d/fd/%d %s reach 1000 tcp:" OUTSIDE ":" PORT,
+		      (int)getpid(), jl_endpoint_get_fd(victim), peer_path);
+}
+
+START_TEST(forged_frames_reach_nobody)
+{
+	static const char *const places[] = { "the victim", "the bridge", "the outside" };
+	bool heard[EARS][COUNT(frames)] = { 0 };
+	int fds[EARS], machine, status;
+	pid_t pid;
+
+	place_everybody();
+	machine = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	fds[AT_VICTIM] = ear(jl_endpoint_get_fd(victim), "eth0");
+	fds[AT_BRIDGE] = ear(machine, jl_net_get_device(net));
+	fds[AT_OUTSIDE] = ear(machine, "out0");
+	pid = fork();
+	if (pid == 0)
+		send_all(jl_endpoint_get_fd(attacker));
+	hear(fds, heard);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	/* Ears and frames are as they should be. */
+	ck_assert_msg(heard[AT_OUTSIDE][0] && heard[AT_BRIDGE][0],
+		      "the honest packet was not heard");
+	for (int at = 0; at < EARS; at++)
+		for (unsigned int i = 1; i < COUNT(frames); i++)
+			ck_assert_msg(!heard[at][i] ||
+					      (at == AT_BRIDGE && frames[i].honest),
+				      "%s came to %s", frames[i].name, places[at]);
+	/* Nobody believes anything of it. */
+	ck_assert_str_eq(victim_reaches(),
+			 "tcp:" OUTSIDE ":" PORT " outside " MACHINE "\n");
+	for (int i = 0; i < EARS; i++)
+		(void)close(fds[i]);
+	(void)close(machine);
+	jl_endpoint_free(attacker);
+	jl_endpoint_free(victim);
+	net = jl_net_unref(net);
+	ck_ok(jl_net_remove(ctx, NET, &err));
+}
+END_TEST
+
+/* ---- from a job itself ---- */
+
+START_TEST(a_job_has_nothing_to_forge_with)
+{
+	ck_prints(peer("bridge", NULL, "raw", NULL), "none\n");
+}
+END_TEST
+
+/* As root of its own user namespace it is nobody in its network's. */
+START_TEST(a_job_cannot_change_its_network)
+{
+	jl_job_spec *spec = shell(
+		"(ip addr add 10.9.9.9/8 dev eth0 || ip link set eth0 address 02:00:00:00:00:01 ||"
+		" ip link set eth0 promisc on || ip route add 10.9.0.0/16 dev eth0 ||"
+		" ip -6 addr add fd00::1/64 dev eth0 || ip link add x type dummy ||"
+		" ip neigh add 10.1.1.1 lladdr 02:00:00:00:00:01 dev eth0 ||"
+		" echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6 ||"
+		" nft list ruleset) 2>/dev/null && echo changed; ip -6 -o addr show dev eth0;"
+		" unshare -Urn true 2>/dev/null; echo done");
+
+	ck_ok(jl_job_spec_set_network(spec, JL_NETWORK_BRIDGE, &err));
+	ck_prints(spec, "done\n");
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+	tcase_add_test(tcase, forged_frames_reach_nobody);
+	tcase_add_test(tcase, a_job_has_nothing_to_forge_with);
+	tcase_add_test(tcase, a_job_cannot_change_its_network);
+}
+
+int main(int argc, char **argv)
+{
+	return world_main(argc, argv, "net_attack", 60, add);
+}
