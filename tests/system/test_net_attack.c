@@ -51,7 +51,7 @@ static void put16(struct frame *frame, unsigned int value)
 	put(frame, &net_order, 2);
 }
 
-static void put_mark(struct frame *frame, unsigned int number)
+static void sign_frame(struct frame *frame, unsigned int number)
 {
 	char text[32];
 
@@ -85,7 +85,7 @@ static void put_udp(struct frame *frame, uint32_t from, uint32_t to, unsigned in
 	put16(frame, 9);
 	put16(frame, 44);
 	put16(frame, 0);
-	put_mark(frame, number);
+	sign_frame(frame, number);
 	frame->len += 36 - sizeof(MARK "00");
 }
 
@@ -101,7 +101,7 @@ static void put_arp(struct frame *frame, unsigned int op, const unsigned char *m
 	put(frame, nobody, 6);
 	put(frame, &about, 4);
 	/* Behind the packet, where padding is. */
-	put_mark(frame, number);
+	sign_frame(frame, number);
 }
 
 static const unsigned char everybody[6] = { 255, 255, 255, 255, 255, 255 };
@@ -201,7 +201,7 @@ static void make_frame(unsigned int number, struct frame *frame)
 			number);
 		break;
 	case BARE:
-		put_mark(frame, number);
+		sign_frame(frame, number);
 		frame->len = 64;
 		break;
 	}
