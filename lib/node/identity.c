@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is at work on a job: "<boot>/<pid namespace>/<pid>/<start>". A number of a process
- * is used again, its start time is not. In another pid namespace nothing can be said of
- * it, and it counts as gone: that is safe, because who starts a job is settled in the
- * job's folder.
+ * Who is at work on a job: "<boot>/<pid namespace>/<pid>/<start>/<handle>". A number of a
+ * process is used again, its start time is not; a process may have a node open twice. In
+ * another pid namespace nothing can be said of it, and it counts as gone: that is safe,
+ * because who starts a job is settled in the job's folder.
  */
 #define JL_MODULE "node"
 
@@ -72,6 +72,7 @@ static int read_start(uint32_t pid, uint64_t *ret)
 
 int jl__claim_make(char claim[JL__CLAIM_MAX], jl_error **err)
 {
+	static uint32_t handles;
 	char place[80];
 	uint64_t start;
 	int r = read_place(place, sizeof(place));
@@ -80,29 +81,41 @@ int jl__claim_make(char claim[JL__CLAIM_MAX], jl_error **err)
 		r = read_start((uint32_t)getpid(), &start);
 	if (r < 0)
 		return jl__fail_errno(err, r, "cannot tell this process by /proc");
-	(void)snprintf(claim, JL__CLAIM_MAX, "%s%d/%" PRIu64, place, (int)getpid(),
-		       start);
+	(void)snprintf(claim, JL__CLAIM_MAX, "%s%d/%" PRIu64 "/%" PRIu32, place,
+		       (int)getpid(), start,
+		       __atomic_add_fetch(&handles, 1, __ATOMIC_RELAXED));
 	return 0;
+}
+
+/* "<pid>/<start>/<handle>" */
+static int parse(const char *text, uint32_t *pid, uint64_t *start)
+{
+	char copy[64], *first, *second;
+
+	if (strlen(text) >= sizeof(copy))
+		return -EINVAL;
+	memcpy(copy, text, strlen(text) + 1);
+	first = strchr(copy, '/');
+	second = first ? strchr(first + 1, '/') : NULL;
+	if (!second)
+		return -EINVAL;
+	*first = *second = '\0';
+	return jl__parse_u32(copy, 1, INT32_MAX, pid) < 0
+		       ? -EINVAL
+		       : jl__parse_u64(first + 1, 0, UINT64_MAX, start);
 }
 
 int jl__claim_alive(const char *claim, int *ret_pidfd)
 {
-	char place[80], number[16] = "";
-	const char *rest, *slash;
 	_cleanup_close_ int pidfd = -EBADF;
 	uint64_t start, now;
+	char place[80];
 	uint32_t pid;
 
 	if (read_place(place, sizeof(place)) < 0 ||
 	    strncmp(claim, place, strlen(place)) != 0)
 		return 0;
-	rest = claim + strlen(place);
-	slash = strchr(rest, '/');
-	if (!slash || (size_t)(slash - rest) >= sizeof(number))
-		return 0;
-	memcpy(number, rest, (size_t)(slash - rest));
-	if (jl__parse_u32(number, 1, INT32_MAX, &pid) < 0 ||
-	    jl__parse_u64(slash + 1, 0, UINT64_MAX, &start) < 0)
+	if (parse(claim + strlen(place), &pid, &start) < 0)
 		return 0;
 	/* The descriptor first: what is looked at next is then the process it stands for.
 	 */

@@ -24,6 +24,14 @@
 
 /* ---- taking over ---- */
 
+/* NULL: the process that had it closed its node. */
+static bool same_claim(const struct jl__row *a, const struct jl__row *b)
+{
+	const char *one = a->text[JL__T_CLAIM], *other = b->text[JL__T_CLAIM];
+
+	return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
 /* Becomes the keeper of a job whose keeper is gone. 1, or 0 when somebody else did. */
 static int take_over(jl_node *node, struct jl__row **row, jl_error **err)
 {
@@ -37,8 +45,7 @@ static int take_over(jl_node *node, struct jl__row **row, jl_error **err)
 		r = 0;
 	} else if (r == 0 && jl__row_is_active(fresh) &&
 		   fresh->number[JL__N_RUN] == old->number[JL__N_RUN] &&
-		   fresh->text[JL__T_CLAIM] && old->text[JL__T_CLAIM] &&
-		   strcmp(fresh->text[JL__T_CLAIM], old->text[JL__T_CLAIM]) == 0) {
+		   same_claim(fresh, old)) {
 		fresh->text[JL__T_CLAIM] = node->claim;
 		r = jl__store_update(node->store, fresh, err);
 		if (r == 0)
@@ -284,6 +291,49 @@ static int drain_events(jl_node *node, jl_error **err)
 		jl_event_free(event);
 	}
 	return r;
+}
+
+static int let_go_of(jl_node *node, uint64_t number, jl_error **err)
+{
+	struct jl__row *row = NULL;
+	int r = jl__store_begin(node->store, false, err);
+
+	if (r == 0)
+		r = jl__store_get(node->store, number, &row, err);
+	if (r == 0 && row->text[JL__T_CLAIM] &&
+	    strcmp(row->text[JL__T_CLAIM], node->claim) == 0) {
+		row->text[JL__T_CLAIM] = NULL;
+		if (row->number[JL__N_STATE] == JL_STATE_PENDING) {
+			row->text[JL__T_FAILURE] =
+				"the program with its standard input closed the node before there was a slot";
+			r = jl__row_cancel(node, row, err);
+		} else {
+			r = jl__store_update(node->store, row, err);
+		}
+		if (r == 0)
+			r = jl__store_commit(node->store, err);
+	}
+	jl__store_rollback(node->store);
+	jl__row_free(row);
+	return r == -ENOENT ? 0 : r;
+}
+
+void jl__let_go(jl_node *node)
+{
+	jl_error *why = NULL;
+	int r = 0;
+
+	for (struct jl__held *held = node->held; held && r == 0; held = held->next)
+		r = let_go_of(node, held->number, &why);
+	for (struct jl__active *active = node->active; active && r == 0;
+	     active = active->next)
+		if (active->job)
+			r = let_go_of(node, active->number, &why);
+	if (r < 0)
+		jl__log(node->ctx, JL_LOG_WARNING, JL_MODULE,
+			"jobs stay with this process until it ends: %s",
+			jl_error_message(why));
+	jl_error_free(why);
 }
 
 static int look_at_all(jl_node *node,

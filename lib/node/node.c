@@ -226,6 +226,11 @@ jl_node *jl_node_unref(jl_node *node)
 	(void)pthread_mutex_unlock(&node->ctx->lock);
 	if (!last)
 		return NULL;
+	/* A copy in a child after fork shares the locks and the supervisor's connection
+	 * with the one of the parent: it is left alone. */
+	if (node->owner != getpid())
+		return NULL;
+	jl__let_go(node);
 	jl__active_done(node);
 	free_held(node);
 	jl_sched_free(node->sched);

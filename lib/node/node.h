@@ -162,6 +162,8 @@ int jl__take_lost(jl_node *node, const struct jl__row *row, const char *why,
 /* Takes in what has happened, looks after jobs of processes that are gone, and watches
  * the others. Does nothing when there is no news. */
 int jl__look(jl_node *node, jl_error **err);
+/* Leaves the jobs of this handle to others; those that need it are canceled. */
+void jl__let_go(jl_node *node);
 /* Only takes in what has happened, for those who are gone in a moment. */
 int jl__glance(jl_node *node, jl_error **err);
 

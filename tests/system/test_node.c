@@ -2,6 +2,7 @@
 /* Jobs of a node: how they end, what is known of them, finding, stopping, deleting. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -403,6 +404,34 @@ START_TEST(changes_are_seen_by_everybody)
 }
 END_TEST
 
+/* Nothing to do: it does not wake up again and again, its own writes included. */
+START_TEST(an_idle_node_sleeps)
+{
+	struct pollfd ready = { .fd = jl_node_get_fd(node), .events = POLLIN };
+	char *id = submit_script("exit 0");
+	int rounds = 0;
+
+	ck_ends(id, JL_STATE_COMPLETED, 0);
+	while (poll(&ready, 1, 200) > 0 && ++rounds < 20)
+		ck_ok(jl_node_process(node, &err));
+	ck_assert_int_le(rounds, 4);
+	free(id);
+}
+END_TEST
+
+/* The program goes on without its node; its job has somebody else to look after it. */
+START_TEST(a_closed_node_lets_go_of_its_jobs)
+{
+	char *id = submit_script("sleep 0.3; exit 5");
+	jl_node *other = open_node();
+
+	close_node(node);
+	node = other;
+	ck_ends(id, JL_STATE_FAILED, 5);
+	free(id);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, node_set_up, node_tear_down);
@@ -422,6 +451,8 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, a_reader_keeps_what_is_deleted);
 	tcase_add_test(tcase, old_jobs_are_removed);
 	tcase_add_test(tcase, changes_are_seen_by_everybody);
+	tcase_add_test(tcase, an_idle_node_sleeps);
+	tcase_add_test(tcase, a_closed_node_lets_go_of_its_jobs);
 }
 
 int main(void)
