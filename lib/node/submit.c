@@ -108,10 +108,11 @@ static int find_due(struct handing *handing, const jl_submission *sub, jl_error 
 static int prepare(jl_node *node, jl_submission *sub, struct handing *handing,
 		   jl_error **err)
 {
-	int r = jl_job_spec_check(sub->spec, err);
+	int r = jl__defaults(node, sub->spec, &sub->disk, &handing->warning, err);
 
+	/* Now that it has a network, what is asked of that can be looked at. */
 	if (r == 0)
-		r = jl__defaults(node, sub->spec, &sub->disk, &handing->warning, err);
+		r = jl_job_spec_check(sub->spec, err);
 	if (r == 0)
 		r = jl__spec_pack(sub->spec, &handing->spec, err);
 	if (r == 0)

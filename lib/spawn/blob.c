@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "net/net.h"
 #include "spawn/link.h"
 #include "spawn/spec.h"
 
@@ -32,10 +34,13 @@ enum tag {
 	TAG_TMP = 14,
 	TAG_WORK = 15,
 	TAG_SHM = 16,
-	TAG_NETWORK = 17, /* by number: none or host */
+	TAG_NETWORK = 17, /* its name */
 	TAG_SECCOMP = 18,
 	TAG_INIT = 19,
-	TAG_RLIMIT = 20, /* 3 numbers */
+	TAG_RLIMIT = 20,    /* 3 numbers */
+	TAG_ALLOW_NET = 21, /* as jl_job_spec_add_allow_net() takes it */
+	TAG_PUBLISH = 22,
+	TAG_NET_BPS = 23,
 };
 
 struct record {
@@ -93,6 +98,34 @@ static void put_limits(struct jl__buf *buf, const jl_limits *limits)
 	put_text(buf, TAG_CPUS, jl_limits_get_cpus(limits));
 }
 
+static void put_network(struct jl__buf *buf, const jl_job_spec *spec)
+{
+	char text[64];
+
+	if (spec->network_set)
+		put_text(buf, TAG_NETWORK, jl__spec_network_name(spec));
+	for (uint32_t i = 0; i < spec->allow_count; i++) {
+		const struct jl__net_allow *allow = &spec->allow[i];
+		int len = snprintf(text, sizeof(text), "%u.%u.%u.%u/%u",
+				   allow->address >> 24, allow->address >> 16 & 255,
+				   allow->address >> 8 & 255, allow->address & 255,
+				   allow->prefix);
+
+		/* All ports also means protocols without any. */
+		if (allow->port_first || allow->port_last != UINT16_MAX)
+			(void)snprintf(text + len, sizeof(text) - (size_t)len, ":%u-%u",
+				       allow->port_first, allow->port_last);
+		put_text(buf, TAG_ALLOW_NET, text);
+	}
+	for (uint32_t i = 0; i < spec->publish_count; i++) {
+		(void)snprintf(text, sizeof(text), "%u:%u/%s", spec->publish[i].host_port,
+			       spec->publish[i].job_port,
+			       spec->publish[i].udp ? "udp" : "tcp");
+		put_text(buf, TAG_PUBLISH, text);
+	}
+	put_number(buf, TAG_NET_BPS, spec->net_bps);
+}
+
 int jl__spec_pack(const jl_job_spec *spec, struct jl__buf *buf, jl_error **err)
 {
 	const uint32_t version = VERSION;
@@ -111,7 +144,7 @@ int jl__spec_pack(const jl_job_spec *spec, struct jl__buf *buf, jl_error **err)
 	put_number(buf, TAG_TMP, spec->tmp_bytes);
 	put_number(buf, TAG_WORK, spec->work_bytes);
 	put_number(buf, TAG_SHM, spec->shm_bytes);
-	put_number(buf, TAG_NETWORK, (uint64_t)spec->network);
+	put_network(buf, spec);
 	put_number(buf, TAG_SECCOMP, (uint64_t)spec->seccomp);
 	put_number(buf, TAG_INIT, spec->init);
 	for (uint32_t i = 0; i < spec->rlimit_count; i++)
@@ -151,6 +184,9 @@ static int take_text(jl_job_spec *spec, uint32_t tag, const char *text, size_t l
 	case TAG_HOSTNAME:
 	case TAG_WORK_DIR:
 	case TAG_CPUS:
+	case TAG_NETWORK:
+	case TAG_ALLOW_NET:
+	case TAG_PUBLISH:
 		break;
 	default:
 		return 1; /* not a text */
@@ -162,6 +198,12 @@ static int take_text(jl_job_spec *spec, uint32_t tag, const char *text, size_t l
 		return jl_job_spec_add_arg(spec, text, err);
 	case TAG_NAME:
 		return jl_job_spec_set_name(spec, text, err);
+	case TAG_NETWORK:
+		return jl_job_spec_set_network_name(spec, text, err);
+	case TAG_ALLOW_NET:
+		return jl_job_spec_add_allow_net(spec, text, err);
+	case TAG_PUBLISH:
+		return jl_job_spec_add_publish(spec, text, err);
 	case TAG_HOSTNAME:
 		return jl_job_spec_set_hostname(spec, text, err);
 	case TAG_WORK_DIR:
@@ -193,8 +235,8 @@ static int take_numbers(jl_job_spec *spec, uint32_t tag, const uint64_t n[3],
 		return jl_job_spec_set_tmpfs_bytes(spec, "/work", n[0], err);
 	case TAG_SHM:
 		return jl_job_spec_set_tmpfs_bytes(spec, "/dev/shm", n[0], err);
-	case TAG_NETWORK:
-		return jl_job_spec_set_network(spec, (int)n[0], err);
+	case TAG_NET_BPS:
+		return jl_job_spec_set_net_bps(spec, n[0], err);
 	case TAG_SECCOMP:
 		return jl_job_spec_set_seccomp(spec, (int)n[0], err);
 	case TAG_INIT:
@@ -319,7 +361,7 @@ const char *jl__spec_work_dir(const jl_job_spec *spec)
 
 const char *jl__spec_network(const jl_job_spec *spec)
 {
-	return spec->network == JL_NETWORK_HOST ? "host" : NULL;
+	return spec->network_set ? jl__spec_network_name(spec) : NULL;
 }
 
 uint64_t jl__spec_timeout_usec(const jl_job_spec *spec)

@@ -52,6 +52,7 @@ struct jl_job_spec {
 	uint64_t work_bytes;
 	uint64_t shm_bytes;
 	int network;
+	bool network_set;   /* asked for, not the default */
 	char *network_name; /* JL__NETWORK_NAMED only */
 	struct jl__net_allow *allow;
 	uint32_t allow_count;

@@ -53,6 +53,7 @@ int jl_job_spec_set_network(jl_job_spec *spec, int network, jl_error **ret_err)
 	jl__free(spec->network_name);
 	spec->network_name = NULL;
 	spec->network = network;
+	spec->network_set = true;
 	return 0;
 }
 
@@ -92,6 +93,7 @@ int jl_job_spec_set_network_name(jl_job_spec *spec, const char *name, jl_error *
 	jl__free(spec->network_name);
 	spec->network_name = copy;
 	spec->network = JL__NETWORK_NAMED;
+	spec->network_set = true;
 	return 0;
 }
 
