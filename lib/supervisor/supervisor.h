@@ -25,10 +25,10 @@ struct kit {
 	int root; /* mount namespace with the job's root, shown as its own ids' */
 	int template_nr;
 	int userns;
-	int netns;			 /* -1: network of the host */
-	int folder; /* of the network it is wired to; -1: none, or not laid yet */
+	int netns;     /* -1: network of the host */
+	int folder;    /* of the network it is wired to; -1: none, or not laid yet */
 	uint32_t wire; /* number of what is laid in its network namespace; 0: nothing */
-	int oom;			 /* eventfd, cgroup v1 only */
+	int oom;       /* eventfd, cgroup v1 only */
 	int groups[JL__HIERARCHIES_MAX]; /* folders of the job's cgroups */
 	int tasks[JL__HIERARCHIES_MAX];	 /* their tasks files, cgroup v1 only */
 	uint32_t hierarchies;
@@ -92,7 +92,7 @@ struct job {
 	uint64_t maxrss_bytes;
 	uint32_t stat_count;
 	size_t stats_len;
-	char *stats; /* read, while the groups are not removed yet */
+	char *stats;	       /* read, while the groups are not removed yet */
 	struct jl__wire *wire; /* pages of its own; NULL: not in a network */
 	uint8_t stat_hierarchy[16];
 	char stat_names[STAT_NAMES_BYTES]; /* NUL separated */
@@ -152,6 +152,7 @@ struct hand {
 	uint32_t len; /* 0: nothing */
 	uint32_t log;
 	uint32_t stream;
+	uint64_t blank; /* what bytes began with before they came */
 	char bytes[128 << 10];
 };
 
@@ -209,8 +210,8 @@ struct supervisor {
 	struct kit kits[MAX_KITS];
 	uint32_t kits_ready;
 	enum spare_state spare_state;
-	union wire spare;  /* a place of nobody yet */
-	struct kit wired;  /* made for it; SPARE_READY */
+	union wire spare;		  /* a place of nobody yet */
+	struct kit wired;		  /* made for it; SPARE_READY */
 	struct jl__failure spare_failure; /* SPARE_FAILED */
 	/* shape of the last job: what the next kit is made for */
 	int shape_template;
