@@ -149,6 +149,8 @@ static int note_stop(jl_node *node, uint64_t number, struct jl__row **ret, jl_er
 	}
 	if (r == 0)
 		r = jl__store_commit(node->store, err);
+	if (r == 0)
+		jl__uploads_drop(node, row);
 	jl__store_rollback(node->store);
 	if (r < 0) {
 		jl__row_free(row);
@@ -265,6 +267,8 @@ int jl_node_cancel(jl_node *node, const char *id, jl_error **ret_err)
 	}
 	if (r == 0)
 		r = jl__store_commit(node->store, ret_err);
+	if (r == 0)
+		jl__uploads_drop(node, now);
 	jl__store_rollback(node->store);
 	jl__row_free(now);
 	jl__row_free(row);

@@ -14,6 +14,9 @@
 #include "node/uuid.h"
 #include "sched/sched.h"
 
+/* Until a rule that cannot be read is tried again. */
+#define RULE_RETRY_USEC UINT64_C(60000000)
+
 int jl__due_next(const char *text, uint64_t last, uint64_t now, uint64_t *ret,
 		 jl_error **err)
 {
@@ -56,30 +59,47 @@ static int make_run(jl_node *node, const struct jl__row *series, jl_error **err)
 	return r;
 }
 
-static int run_series(jl_node *node, struct jl__row *row, uint64_t now, jl_error **err)
+/* One run, unless the one before goes on. */
+static int make_or_leave(jl_node *node, const struct jl__row *row, jl_error **err)
 {
-	uint64_t running, next = 0;
+	uint64_t running;
 	int r = jl__store_count(node->store, JL__COUNT_SERIES, row->number[JL__N_NUMBER],
 				&running, err);
 
-	if (r == 0 && running)
-		jl__log(node->ctx, JL_LOG_WARNING, JL_MODULE,
-			"job %s is due, and its run before has not ended: left out",
-			row->text[JL__T_ID]);
-	else if (r == 0)
-		r = make_run(node, row, err);
-	if (r < 0)
-		return r;
-	r = jl__due_next(row->text[JL__T_RECURRENCE], row->number[JL__N_DUE], now, &next,
-			 err);
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0) {
-		/* There is no time after this one (a date that never comes again). */
-		if (err) {
-			jl_error_free(*err);
-			*err = NULL;
-		}
+	if (r < 0 || !running)
+		return r < 0 ? r : make_run(node, row, err);
+	jl__log(node->ctx, JL_LOG_WARNING, JL_MODULE,
+		"job %s is due, and its run before has not ended: left out",
+		row->text[JL__T_ID]);
+	return 0;
+}
+
+static int run_series(jl_node *node, struct jl__row *row, uint64_t now, jl_error **err)
+{
+	jl_error *why = NULL;
+	uint64_t next = 0;
+	int made, r = jl__due_next(row->text[JL__T_RECURRENCE], row->number[JL__N_DUE],
+				   now, &next, &why);
+
+	if (r == -ENOMEM) {
+		jl_error_free(why);
+		return jl__oom(err);
+	}
+	if (r < 0 && r != -ENOENT) {
+		/* Of this process or this moment (a variable TZ that names nothing, zone
+		 * files that are just being replaced), and no reason to end a job. */
+		jl__log(node->ctx, JL_LOG_ERROR, JL_MODULE, "job %s has to wait: %s",
+			row->text[JL__T_ID], jl_error_message(why));
+		jl_error_free(why);
+		row->number[JL__N_DUE] = now + RULE_RETRY_USEC;
+		return jl__store_update(node->store, row, err);
+	}
+	jl_error_free(why);
+	made = make_or_leave(node, row, err);
+	if (made < 0)
+		return made;
+	if (r == -ENOENT) {
+		/* A date that never comes again. */
 		row->number[JL__N_END] = now;
 		return jl__row_end(node, row, JL_STATE_COMPLETED, err);
 	}
@@ -105,6 +125,8 @@ static int run_one(jl_node *node, uint64_t now, jl_error **err)
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
 		if (r == 0)
+			jl__uploads_drop(node, row);
+		if (r == 0)
 			jl__log(node->ctx, JL_LOG_INFO, "scheduler",
 				"scheduled job %s is due", row->text[JL__T_ID]);
 		r = r < 0 ? r : 1;
@@ -117,7 +139,7 @@ static int run_one(jl_node *node, uint64_t now, jl_error **err)
 int jl__due_run(jl_node *node, jl_error **err)
 {
 	uint64_t next, now = jl__now_usec();
-	int r = jl__store_count(node->store, JL__COUNT_NEXT, 0, &next, err);
+	int r = jl__store_count(node->store, JL__COUNT_NEXT, now, &next, err);
 
 	/* Most of the time nothing is due, and nobody has to wait for the write lock. */
 	while (r >= 0 && next <= now && (r = run_one(node, now, err)) == 1)

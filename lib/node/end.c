@@ -189,6 +189,8 @@ static int write_end(jl_node *node, const struct jl__row *row, const struct endi
 		r = jl__row_end(node, fresh, end->state, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
+		if (r == 0)
+			jl__uploads_drop(node, fresh);
 	}
 	jl__store_rollback(node->store);
 	if (r == 0 && fresh && jl_state_is_final((int)fresh->number[JL__N_STATE]))

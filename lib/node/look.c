@@ -80,6 +80,8 @@ static int put_back(jl_node *node, const struct jl__row *row, jl_error **err)
 			    : jl__store_update(node->store, fresh, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
+		if (r == 0)
+			jl__uploads_drop(node, fresh);
 	}
 	jl__store_rollback(node->store);
 	jl__row_free(fresh);
@@ -198,6 +200,8 @@ static int look_at_held(jl_node *node, const struct jl__row *row, jl_error **err
 		r = jl__row_cancel(node, fresh, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
+		if (r == 0)
+			jl__uploads_drop(node, fresh);
 	}
 	jl__store_rollback(node->store);
 	jl__row_free(fresh);

@@ -257,7 +257,7 @@ int jl_node_get_fd(const jl_node *node)
 int jl__node_plan(jl_node *node, jl_error **err)
 {
 	uint64_t next;
-	int r = jl__store_count(node->store, JL__COUNT_NEXT, 0, &next, err);
+	int r = jl__store_count(node->store, JL__COUNT_NEXT, jl__now_usec(), &next, err);
 
 	if (r < 0)
 		return r;

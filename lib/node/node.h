@@ -198,6 +198,9 @@ int jl__due_next(const char *rule, uint64_t last, uint64_t now, uint64_t *ret,
 
 /* ---- remove.c ---- */
 
+/* After the commit of an end: what was uploaded is not needed any more. Those of a
+ * recurring job are shared by its runs and go when nobody can want them. */
+void jl__uploads_drop(jl_node *node, const struct jl__row *row);
 int jl__job_delete(jl_node *node, const struct jl__row *row, jl_error **err);
 int jl__retain(jl_node *node, jl_error **err);
 

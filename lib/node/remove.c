@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "node/node.h"
+#include "upload/upload.h"
 
 /* So many in one go, that nobody waits for long. */
 #define RETAIN_BATCH 64
@@ -41,6 +42,33 @@ static int may_go(jl_node *node, uint64_t number, jl_error **err)
 	}
 	jl__row_free(row);
 	return r;
+}
+
+static void drop_files(jl_node *node, const struct jl__row *row)
+{
+	_cleanup_close_ int folder = jl__job_folder(node, row->text[JL__T_ID], false);
+	uint64_t runs = 0;
+
+	if (jl__store_count(node->store, JL__COUNT_SERIES, row->number[JL__N_NUMBER],
+			    &runs, NULL) < 0)
+		return;
+	if (folder >= 0 && runs == 0 && jl_state_is_final((int)row->number[JL__N_STATE]))
+		jl__upload_drop(folder, "upload");
+}
+
+void jl__uploads_drop(jl_node *node, const struct jl__row *row)
+{
+	struct jl__row *series = NULL;
+
+	if (row->number[JL__N_UPLOADS] == 0 || row->number[JL__N_UPLOADS] == UINT64_MAX)
+		return;
+	if (row->number[JL__N_SERIES] == UINT64_MAX) {
+		drop_files(node, row);
+	} else if (jl__store_get(node->store, row->number[JL__N_SERIES], &series, NULL) ==
+		   0) {
+		drop_files(node, series);
+		jl__row_free(series);
+	}
 }
 
 int jl__job_delete(jl_node *node, const struct jl__row *row, jl_error **err)

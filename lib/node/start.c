@@ -162,6 +162,8 @@ static int mark_failed(jl_node *node, const struct jl__row *row, int code,
 		r = jl__row_end(node, fresh, JL_STATE_FAILED, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
+		if (r == 0)
+			jl__uploads_drop(node, fresh);
 	}
 	jl__store_rollback(node->store);
 	jl__row_free(fresh);

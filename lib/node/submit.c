@@ -21,9 +21,10 @@ struct handing {
 	struct jl__buf spec;
 	struct jl__buf command;
 	char *warning;
-	const char *socket;
-	int mark;  /* in doubt/, while uploads are there without a row */
-	bool held; /* its standard input is here, so that only we can start it */
+	const char *socket; /* NULL: it starts later */
+	uint64_t now; /* one moment for all decisions: uploads may take their time */
+	int mark;     /* in doubt/, while uploads are there without a row */
+	bool held;    /* its standard input is here, so that only we can start it */
 };
 
 static void handing_done(struct handing *handing)
@@ -57,7 +58,7 @@ static void fill_row(struct handing *handing, const jl_submission *sub)
 	uint64_t io = jl_limits_get(limits, JL_LIMIT_IO_WRITE_BPS);
 
 	row->number[JL__N_PRIORITY] = (uint64_t)(int64_t)sub->priority;
-	row->number[JL__N_CREATED] = jl__now_usec();
+	row->number[JL__N_CREATED] = handing->now;
 	row->number[JL__N_CPU_PERCENT] = jl_limits_get(limits, JL_LIMIT_CPU_PERCENT);
 	row->number[JL__N_MEMORY] = jl_limits_get(limits, JL_LIMIT_MEMORY_BYTES);
 	row->number[JL__N_IO_BPS] = io ? io : jl_limits_get(limits, JL_LIMIT_IO_READ_BPS);
@@ -82,7 +83,7 @@ static void fill_row(struct handing *handing, const jl_submission *sub)
 /* When it is to start; UINT64_MAX for at once. */
 static int find_due(struct handing *handing, const jl_submission *sub, jl_error **err)
 {
-	uint64_t now = jl__now_usec();
+	uint64_t now = handing->now;
 	int r = 0;
 
 	if (sub->due > now) {
@@ -145,7 +146,12 @@ static int place_uploads(jl_node *node, jl_submission *sub, struct handing *hand
 	if (folder < 0)
 		return jl__fail_errno(err, folder, "cannot make folder %s/jobs/%s",
 				      node->path, sub->id);
-	return jl__upload_move(sub->upload, folder, "upload", err);
+	r = jl__upload_move(sub->upload, folder, "upload", err);
+	/* The folder itself is new in there. */
+	if (r == 0 && !sub->attached && fsync(node->jobs_fd) < 0)
+		r = jl__fail_errno(err, -errno, "cannot write %s/jobs to disk",
+				   node->path);
+	return r;
 }
 
 static void settle_uploads(jl_node *node, jl_submission *sub, struct handing *handing,
@@ -228,7 +234,7 @@ static int decide(jl_node *node, struct handing *handing, jl_error **err)
 	int r;
 
 	if (row->number[JL__N_DUE] != UINT64_MAX &&
-	    (row->number[JL__N_DUE] > jl__now_usec() || row->text[JL__T_RECURRENCE]))
+	    (row->number[JL__N_DUE] > handing->now || row->text[JL__T_RECURRENCE]))
 		return schedule(node, row, err);
 	r = may_start(node, row, &waiting, err);
 	if (r == 1) {
@@ -285,9 +291,13 @@ static int free_slots(jl_node *node, jl_error **err)
 static int hand_in(jl_node *node, jl_submission *sub, struct handing *handing,
 		   jl_error **err)
 {
-	int r = prepare(node, sub, handing, err);
-	bool later = r == 0 && handing->row.number[JL__N_DUE] != UINT64_MAX &&
-		     handing->row.number[JL__N_DUE] > jl__now_usec();
+	bool later;
+	int r;
+
+	handing->now = jl__now_usec();
+	r = prepare(node, sub, handing, err);
+	later = r == 0 && handing->row.number[JL__N_DUE] != UINT64_MAX &&
+		handing->row.number[JL__N_DUE] > handing->now;
 
 	if (r == 0 && !later)
 		r = jl__ctx_supervisor(node->own, &handing->socket, err);

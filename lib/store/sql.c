@@ -111,7 +111,8 @@ static const char *const plain[ST_KINDS] = {
 	[ST_COUNT_SERIES] = "SELECT count(*) FROM jobs WHERE series = ?1 AND state < 4",
 	[ST_COUNT_NEXT] =
 		"SELECT min(t) FROM (SELECT min(due_usec) AS t FROM jobs WHERE state = 0"
-		" UNION ALL SELECT min(not_before_usec) FROM jobs WHERE state = 1)",
+		" UNION ALL SELECT min(not_before_usec) FROM jobs WHERE state = 1"
+		" AND not_before_usec > ?1)",
 	[ST_COUNT_CHANGE] = "SELECT change FROM counter",
 	[ST_BUMP] = "UPDATE counter SET change = change + 1",
 	[ST_ADD_ATTEMPT] =

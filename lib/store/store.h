@@ -166,7 +166,9 @@ int jl__store_next_change(struct jl__store *store, uint64_t after, struct jl__ro
 enum jl__count {
 	JL__COUNT_STATE,  /* jobs in a state */
 	JL__COUNT_SERIES, /* jobs of a series that have not ended */
-	JL__COUNT_NEXT,	  /* earliest time something is due; UINT64_MAX for none */
+	/* Of now: earliest time something is due, passed or not, or a retry may start,
+	 * not passed: such a one waits for a slot. UINT64_MAX for none. */
+	JL__COUNT_NEXT,
 	JL__COUNT_CHANGE, /* last change */
 	JL__COUNT_KINDS
 };

@@ -19,7 +19,7 @@ int jl__store_count(struct jl__store *store, enum jl__count what, uint64_t of,
 	} counts[JL__COUNT_KINDS] = {
 		[JL__COUNT_STATE] = { ST_COUNT_STATE, true },
 		[JL__COUNT_SERIES] = { ST_COUNT_SERIES, true },
-		[JL__COUNT_NEXT] = { ST_COUNT_NEXT, false },
+		[JL__COUNT_NEXT] = { ST_COUNT_NEXT, true },
 		[JL__COUNT_CHANGE] = { ST_COUNT_CHANGE, false },
 	};
 	const struct jl__sqlite *sqlite = store->sqlite;
