@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "node/node.h"
 #include "spawn/durable.h"
-#include "upload/upload.h"
 
 /* Doubles from one second to a minute. */
 #define RETRY_FIRST_USEC UINT64_C(1000000)
@@ -153,18 +152,6 @@ struct ending {
 	bool cut;
 };
 
-/* Nobody needs them any more; their names stay known. Runs of a recurring job share. */
-static void drop_uploads(jl_node *node, const struct jl__row *row)
-{
-	_cleanup_close_ int folder = -EBADF;
-
-	if (row->number[JL__N_UPLOADS] != 1 || row->number[JL__N_SERIES] != UINT64_MAX)
-		return;
-	folder = jl__job_folder(node, row->text[JL__T_ID], false);
-	if (folder >= 0)
-		jl__upload_drop(folder, "upload");
-}
-
 /* Whoever is first writes it; all see the same record. */
 static int write_end(jl_node *node, const struct jl__row *row, const struct ending *end,
 		     jl_error **err)
@@ -193,8 +180,6 @@ static int write_end(jl_node *node, const struct jl__row *row, const struct endi
 			jl__uploads_drop(node, fresh);
 	}
 	jl__store_rollback(node->store);
-	if (r == 0 && fresh && jl_state_is_final((int)fresh->number[JL__N_STATE]))
-		drop_uploads(node, fresh);
 	jl__row_free(fresh);
 	if (r >= 0 && active && active->run == row->number[JL__N_RUN])
 		jl__active_drop(node, active);

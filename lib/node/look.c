@@ -316,6 +316,8 @@ static int let_go_of(jl_node *node, uint64_t number, jl_error **err)
 		}
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
+		if (r == 0)
+			jl__uploads_drop(node, row);
 	}
 	jl__store_rollback(node->store);
 	jl__row_free(row);
