@@ -315,29 +315,30 @@ static void handshake(struct jl__rpc_conn *conn)
 	conn->more = jl__rpc_io_pending(&conn->io);
 }
 
+static int feed_protocol(struct jl__rpc_conn *conn, const uint8_t *data, size_t len)
+{
+	if (conn->state != JL__RPC_SERVING)
+		return 0;
+	return conn->h2 ? jl__rpc_h2_feed(conn, data, len)
+			: jl__rpc_h1_feed(conn, data, len);
+}
+
 /* Clear text: HTTP/2 begins with "PRI", which no request of HTTP/1.1 does. */
 static int sniff(struct jl__rpc_conn *conn, const uint8_t *data, size_t len)
 {
-	struct jl__buf *in = &conn->h1.in;
-	size_t n;
-	char *first;
-	int r = 0;
+	size_t more = 3 - conn->n_first;
+	uint8_t first[3];
+	int r;
 
-	if (jl__buf_add(in, data, len) < 0)
-		return -E2BIG;
-	n = in->len < 3 ? in->len : 3;
-	if (memcmp(in->data, "PRI", n) == 0 && n < 3)
+	more = more < len ? more : len;
+	memcpy(conn->first + conn->n_first, data, more);
+	conn->n_first += more;
+	if (memcmp(conn->first, "PRI", conn->n_first) == 0 && conn->n_first < 3)
 		return 0;
-	serve(conn, memcmp(in->data, "PRI", n) == 0);
-	if (conn->state != JL__RPC_SERVING)
-		return 0;
-	len = in->len;
-	first = jl__buf_steal(in);
-	*in = (struct jl__buf)JL__BUF_INIT(conn->server->limits.header_bytes);
-	r = conn->h2 ? jl__rpc_h2_feed(conn, (const uint8_t *)first, len)
-		     : jl__rpc_h1_feed(conn, (const uint8_t *)first, len);
-	jl__free(first);
-	return r;
+	serve(conn, memcmp(conn->first, "PRI", conn->n_first) == 0);
+	memcpy(first, conn->first, sizeof(first));
+	r = feed_protocol(conn, first, conn->n_first);
+	return r < 0 ? r : feed_protocol(conn, data + more, len - more);
 }
 
 /* ---- bytes ---- */
@@ -399,8 +400,7 @@ static void receive(struct jl__rpc_conn *conn)
 		conn->received_usec = jl__rpc_now_usec();
 		conn->ping_usec = 0;
 		if (feed(conn, server->buffer, (size_t)n) < 0) {
-			/* What the protocol has to say about it still goes out. */
-			jl__rpc_conn_drop(conn, "it does not speak the protocol");
+			jl__rpc_conn_drop(conn, "it does not speak HTTP");
 			break;
 		}
 	}

@@ -51,6 +51,8 @@ struct jl__rpc_conn {
 	struct jl__rpc_timer timer;
 	struct jl__rpc_peer peer;
 	uint8_t origin[16]; /* address, for the cap: IPv6 by its /64 */
+	uint8_t first[3];   /* bytes of a clear connection, until the protocol is known */
+	size_t n_first;
 	bool identified;
 	uint64_t since_usec;	/* accepted */
 	uint64_t received_usec; /* last byte */

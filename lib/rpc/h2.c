@@ -180,8 +180,15 @@ int jl__rpc_h2_start(struct jl__rpc_conn *conn)
 int jl__rpc_h2_feed(struct jl__rpc_conn *conn, const uint8_t *data, size_t len)
 {
 	ssize_t n = nghttp2_session_mem_recv(conn->h2, data, len);
+	char why[96];
 
-	return n < 0 ? (n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO) : 0;
+	if (n >= 0)
+		return 0;
+	/* What the protocol has to say about it still goes out. */
+	(void)snprintf(why, sizeof(why), "it breaks the rules of HTTP/2: %s",
+		       nghttp2_strerror((int)n));
+	jl__rpc_conn_drop(conn, why);
+	return 0;
 }
 
 int jl__rpc_h2_fill(struct jl__rpc_conn *conn)
