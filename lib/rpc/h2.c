@@ -46,31 +46,41 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
 	return 0;
 }
 
-static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *data)
+/* Every frame, those too that concern nothing there is (any more). */
+static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *head, void *data)
 {
 	struct jl__rpc_conn *conn = data;
-	struct jl__rpc_call *call = NULL;
 	unsigned cost = COST_FRAME;
 
-	if (frame->hd.stream_id)
-		call = call_of(h2, frame->hd.stream_id);
-	if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-		cost = frame->hd.type == NGHTTP2_DATA && frame->hd.length < TINY_DATA &&
-				       !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
-			       ? COST_FRAME
-			       : 0;
-		if (call && frame->hd.type == NGHTTP2_HEADERS &&
-		    frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-			call->headed = true;
-			jl__rpc_call_open(call);
-		}
-		if (call && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
-			jl__rpc_call_body_end(call);
-	} else if (frame->hd.type == NGHTTP2_RST_STREAM) {
+	(void)h2;
+	if (head->type == NGHTTP2_HEADERS ||
+	    (head->type == NGHTTP2_DATA &&
+	     (head->length >= TINY_DATA || head->flags & NGHTTP2_FLAG_END_STREAM)))
+		cost = 0;
+	else if (head->type == NGHTTP2_RST_STREAM)
 		cost = COST_RESET;
-	}
 	if (cost && conn->state == JL__RPC_SERVING)
 		(void)jl__rpc_conn_spend(conn, cost);
+	return 0;
+}
+
+static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *data)
+{
+	struct jl__rpc_call *call = NULL;
+
+	(void)data;
+	if (frame->hd.stream_id)
+		call = call_of(h2, frame->hd.stream_id);
+	if (!call)
+		return 0;
+	if (frame->hd.type == NGHTTP2_HEADERS &&
+	    frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+		call->headed = true;
+		jl__rpc_call_open(call);
+	}
+	if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+	    frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+		jl__rpc_call_body_end(call);
 	return 0;
 }
 
@@ -145,6 +155,7 @@ int jl__rpc_h2_callbacks(struct jl__rpc_server *server)
 		return -ENOMEM;
 	to = server->callbacks;
 	nghttp2_session_callbacks_set_on_begin_headers_callback(to, on_begin_headers);
+	nghttp2_session_callbacks_set_on_begin_frame_callback(to, on_begin_frame);
 	nghttp2_session_callbacks_set_on_header_callback(to, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(to, on_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(to, on_data);
