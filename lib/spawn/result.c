@@ -177,6 +177,22 @@ static void look_at_network(const jl_job *job, struct jl_stats *stats)
 	(void)jl__close(socket);
 }
 
+/*
+ * The end of a job that is on its way to us. Not jl_job_wait(): that takes the event with
+ * it, and whoever asks for numbers has not asked for that.
+ */
+static int await_end(jl_job *job, jl_error **err)
+{
+	while (job->state != JL__JOB_ENDED) {
+		int r = jl__link_owned(job->link, err);
+
+		if (r < 0)
+			return r;
+		(void)jl__link_receive(job->link, -1);
+	}
+	return 0;
+}
+
 int jl_job_get_stats(jl_job *job, struct jl_stats *stats, jl_error **ret_err)
 {
 	jl_cgroup *group;
@@ -193,14 +209,13 @@ int jl_job_get_stats(jl_job *job, struct jl_stats *stats, jl_error **ret_err)
 			look_at_network(job, stats);
 		if (r != -ENOENT)
 			return r;
-		/* Its end is on the way to us. */
-		r = jl_job_wait(job, JL_FOREVER, NULL);
-		if (r < 0)
-			return r;
 		if (ret_err && *ret_err) {
 			jl_error_free(*ret_err);
 			*ret_err = NULL;
 		}
+		r = await_end(job, ret_err);
+		if (r < 0)
+			return r;
 	}
 	if (!job->stats_known)
 		return jl__fail(
