@@ -200,6 +200,11 @@ void jl__rpc_conn_arm(struct jl__rpc_conn *conn)
 {
 	uint64_t at;
 
+	/* Its time is over: set again, the timer would fire without end. */
+	if (conn->state == JL__RPC_DEAD) {
+		jl__rpc_timer_clear(&conn->server->timers, &conn->timer);
+		return;
+	}
 	if (conn->state <= JL__RPC_SNIFFING)
 		at = conn->since_usec + conn->server->limits.handshake_usec;
 	else if (conn->state == JL__RPC_SERVING)
