@@ -25,6 +25,16 @@ static const struct {
 
 #define STATIC_OOM ((jl_error *)(uintptr_t)&out_of_memory.head)
 
+/*
+ * Every failure with this code is a static object, though not always ours: a program may
+ * hold a second copy of this file, in a private archive, and hand objects of one to the
+ * other.
+ */
+static bool is_static(const jl_error *err)
+{
+	return err->code == -ENOMEM;
+}
+
 int jl_error_code(const jl_error *err)
 {
 	return err ? err->code : 0;
@@ -42,7 +52,7 @@ const char *jl_error_message(const jl_error *err)
 
 void jl_error_free(jl_error *err)
 {
-	if (err && err != STATIC_OOM)
+	if (err && !is_static(err))
 		jl__free(err);
 }
 
@@ -145,7 +155,7 @@ int jl__wrap(jl_error **err, int code, const char *format, ...)
 	va_list args;
 	size_t len;
 
-	if (!err || !*err || *err == STATIC_OOM)
+	if (!err || !*err || is_static(*err))
 		return code;
 	va_start(args, format);
 	(void)vsnprintf(message, sizeof(message), format, args);
