@@ -51,7 +51,7 @@ THIRD_PARTY = {
     "yaml.h": {"config"},
     "nghttp2/": {"rpc"},
     "openssl/": {"rpc", "daemon"},
-    "protobuf-c/": {"rpc"},
+    "protobuf-c/": {"rpc", "daemon"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')

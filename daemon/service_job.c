@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* joblet.JobService: jobs are started, looked at, stopped and forgotten. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "convert.h"
+#include "request.h"
+#include "services.h"
+
+/* A StopJob is answered at the end of the job, or when a client would lose patience. */
+#define STOP_WAIT_USEC UINT64_C(8000000)
+#define STOP_MARGIN_USEC UINT64_C(500000)
+
+/* Id of a request, not empty; else the call is ended. */
+static bool has_id(struct jl__rpc_call *call, const char *uuid)
+{
+	if (*uuid)
+		return true;
+	jl__rpc_call_finish(call, JL__RPC_INVALID_ARGUMENT,
+			    "invalid request: the id of the job is empty");
+	return false;
+}
+
+/* Several jobs fit an id: that is no name that is taken. */
+static int id_error(int r)
+{
+	return r == -EEXIST ? -EINVAL : r;
+}
+
+/* ---- run ---- */
+
+static void answer_started(struct jl__rpc_call *call, const jl_job_info *info,
+			   const char *command)
+{
+	struct arena arena = { 0 };
+	Joblet__RunJobResponse *reply = convert_started(&arena, info);
+
+	/*
+	 * The job is there: whatever happens now is not to be tried again, so the answer
+	 * falls back to what matters.
+	 */
+	if (arena.failed || !reply || !send_message(call, &reply->base)) {
+		Joblet__RunJobResponse least = JOBLET__RUN_JOB_RESPONSE__INIT;
+
+		least.job_uuid = (char *)(uintptr_t)jl_job_info_get_id(info);
+		(void)send_message(call, &least.base);
+	}
+	finish_change(call, jl_job_info_get_id(info), command, JL__RPC_OK, NULL);
+	arena_done(&arena);
+}
+
+static void run(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	struct serving *s = serving_of(call);
+	struct refusal refusal;
+	jl_submission *sub;
+	jl_job_info *info = NULL;
+	jl_error *err = NULL;
+	int r;
+
+	if (request_begin(s, jl__rpc_call_peer(call), data, len, true, &sub, &refusal) <
+	    0) {
+		finish_change(call, NULL, NULL, refusal.code, refusal.text);
+		return;
+	}
+	r = jl_node_submit(s->node, sub, &info, &err);
+	jl_submission_free(sub);
+	if (r == 0)
+		answer_started(call, info, jl_job_info_get_arg(info, 0));
+	else
+		finish_change_error(call, info ? jl_job_info_get_id(info) : NULL,
+				    info ? jl_job_info_get_arg(info, 0) : NULL, r, err);
+	jl_job_info_free(info);
+}
+
+const struct jl__rpc_handler run_job = { .request = run };
+
+/* ---- look ---- */
+
+static void status(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	struct serving *s = serving_of(call);
+	struct arena arena = { 0 };
+	jl_job_info *info;
+	jl_error *err = NULL;
+	int r;
+
+	DECODE(call, data, len, Joblet__GetJobStatusRequest,
+	       joblet__get_job_status_request, m)
+	if (!has_id(call, m->uuid)) {
+		joblet__get_job_status_request__free_unpacked(m, NULL);
+		return;
+	}
+	r = jl_node_get(s->node, m->uuid, &info, &err);
+	joblet__get_job_status_request__free_unpacked(m, NULL);
+	if (r < 0) {
+		finish_error(call, id_error(r), err);
+		return;
+	}
+	{
+		Joblet__GetJobStatusResponse *reply =
+			convert_status(&arena, info, s->config->node_id);
+
+		if (reply && !arena.failed)
+			finish_reply(call, &reply->base);
+		else
+			jl__rpc_call_finish(call, JL__RPC_RESOURCE_EXHAUSTED,
+					    "out of memory");
+	}
+	arena_done(&arena);
+	jl_job_info_free(info);
+}
+
+const struct jl__rpc_handler get_job_status = { .request = status };
+
+/* ---- stop ---- */
+
+static void stopped(struct jl__rpc_call *call, const jl_job_info *info)
+{
+	Joblet__StopJobResponse reply = JOBLET__STOP_JOB_RESPONSE__INIT;
+	struct arena arena = { 0 };
+	char end[TIME_TEXT_MAX];
+
+	reply.uuid = arena_text(&arena, jl_job_info_get_id(info));
+	reply.status = arena_text(&arena, convert_state(info));
+	reply.end_time = arena_text(
+		&arena, time_text(end, jl_job_info_get_number(info, JL_INFO_END_USEC)));
+	reply.exit_code = convert_exit_code(info);
+	(void)send_message(call, &reply.base);
+	finish_change(call, jl_job_info_get_id(info), NULL, JL__RPC_OK, NULL);
+	arena_done(&arena);
+}
+
+static void await_stop(struct jl__rpc_call *call, const char *uuid, uint64_t grace_usec)
+{
+	struct serving *s = serving_of(call);
+	uint64_t left = jl__rpc_call_left_usec(call), wait = STOP_WAIT_USEC;
+	jl_job_info *info;
+	jl_error *err = NULL;
+	int r = jl_node_get(s->node, uuid, &info, &err);
+
+	if (r < 0) {
+		finish_change_error(call, uuid, NULL, id_error(r), err);
+		return;
+	}
+	if (grace_usec != JL_FOREVER && grace_usec + STOP_MARGIN_USEC < wait)
+		wait = grace_usec + STOP_MARGIN_USEC;
+	if (left != UINT64_MAX) {
+		left = left > 2 * STOP_MARGIN_USEC ? left - STOP_MARGIN_USEC : left / 2;
+		if (left < wait)
+			wait = left;
+	}
+	if (jl_state_is_final((int)jl_job_info_get_number(info, JL_INFO_STATE)) ||
+	    wait_for_end(call, jl_job_info_get_id(info), wait, stopped) < 0)
+		stopped(call, info);
+	jl_job_info_free(info);
+}
+
+static void stop(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	struct serving *s = serving_of(call);
+	uint64_t grace = JL_FOREVER;
+	jl_error *err = NULL;
+	int r;
+
+	DECODE(call, data, len, Joblet__StopJobRequest, joblet__stop_job_request, m)
+	if (has_id(call, m->uuid)) {
+		if (m->force)
+			grace = 0;
+		else if (m->grace_usec)
+			grace = m->grace_usec;
+		r = jl_node_stop(s->node, m->uuid, grace, &err);
+		if (r < 0)
+			finish_change_error(call, m->uuid, NULL, id_error(r), err);
+		else
+			await_stop(call, m->uuid, grace);
+	}
+	joblet__stop_job_request__free_unpacked(m, NULL);
+}
+
+const struct jl__rpc_handler stop_job = { .request = stop, .closed = wait_closed };
+
+static void cancel(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	struct serving *s = serving_of(call);
+	jl_error *err = NULL;
+
+	DECODE(call, data, len, Joblet__CancelJobRequest, joblet__cancel_job_request, m)
+	if (has_id(call, m->uuid)) {
+		Joblet__CancelJobResponse reply = JOBLET__CANCEL_JOB_RESPONSE__INIT;
+		jl_job_info *info = NULL;
+		int r = jl_node_get(s->node, m->uuid, &info, &err);
+
+		if (r == 0)
+			r = jl_node_cancel(s->node, jl_job_info_get_id(info), &err);
+		if (r < 0) {
+			finish_change_error(call, m->uuid, NULL, id_error(r), err);
+		} else {
+			reply.uuid = (char *)(uintptr_t)jl_job_info_get_id(info);
+			reply.status =
+				(char *)(uintptr_t)jl_state_name(JL_STATE_CANCELED);
+			(void)send_message(call, &reply.base);
+			finish_change(call, reply.uuid, NULL, JL__RPC_OK, NULL);
+		}
+		jl_job_info_free(info);
+	}
+	joblet__cancel_job_request__free_unpacked(m, NULL);
+}
+
+const struct jl__rpc_handler cancel_job = { .request = cancel };
+
+/* ---- forget ---- */
+
+static void forget(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	struct serving *s = serving_of(call);
+	jl_error *err = NULL;
+
+	DECODE(call, data, len, Joblet__DeleteJobRequest, joblet__delete_job_request, m)
+	if (has_id(call, m->uuid)) {
+		Joblet__DeleteJobResponse reply = JOBLET__DELETE_JOB_RESPONSE__INIT;
+		jl_job_info *info = NULL;
+		int r = jl_node_get(s->node, m->uuid, &info, &err);
+
+		if (r == 0)
+			r = jl_node_delete(s->node, jl_job_info_get_id(info), &err);
+		if (r < 0) {
+			finish_change_error(call, m->uuid, NULL, id_error(r), err);
+		} else {
+			reply.uuid = (char *)(uintptr_t)jl_job_info_get_id(info);
+			reply.success = 1;
+			reply.message = (char[]){ "Job deleted successfully" };
+			(void)send_message(call, &reply.base);
+			finish_change(call, reply.uuid, NULL, JL__RPC_OK, NULL);
+		}
+		jl_job_info_free(info);
+	}
+	joblet__delete_job_request__free_unpacked(m, NULL);
+}
+
+const struct jl__rpc_handler delete_job = { .request = forget };
+
+static void forget_all(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	Joblet__DeleteAllJobsResponse reply = JOBLET__DELETE_ALL_JOBS_RESPONSE__INIT;
+	struct serving *s = serving_of(call);
+	uint32_t deleted = 0, skipped = 0;
+	jl_error *err = NULL;
+	char text[128];
+	int r;
+
+	(void)data;
+	(void)len;
+	r = jl_node_delete_all(s->node, &deleted, &skipped, &err);
+	if (r < 0) {
+		finish_change_error(call, NULL, NULL, r, err);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%u job%s deleted, %u not ended and skipped",
+		       deleted, deleted == 1 ? "" : "s", skipped);
+	reply.success = 1;
+	reply.message = text;
+	reply.deleted_count = deleted > INT32_MAX ? INT32_MAX : (int32_t)deleted;
+	reply.skipped_count = skipped > INT32_MAX ? INT32_MAX : (int32_t)skipped;
+	(void)send_message(call, &reply.base);
+	finish_change(call, NULL, text, JL__RPC_OK, NULL);
+}
+
+const struct jl__rpc_handler delete_all_jobs = { .request = forget_all };

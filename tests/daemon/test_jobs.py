@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: MIT
+"""The services, as clients of other makes call them: jobs, output, lists, errors, plain HTTP."""
+
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+
+from served import Client, Daemon, code_of, has, main, same, test, until
+
+TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+
+daemon = Daemon(joblet_uploadLimit=100, joblet_uploadFileLimit=50).start()
+client = Client(daemon.channel())
+
+
+def refused(wanted, part, *args, **fields):
+    """RunJob is refused with a status and a sentence."""
+    code, text = code_of(client.run, *args, **fields)
+    same(code, wanted, f"{args} {fields}: {text}")
+    has(text, part)
+
+
+def curl(path, *args, output=True):
+    """Body of a GET, with the admin's certificate."""
+    files = []
+    for number, text in enumerate(daemon.credentials("admin")):
+        files.append(os.path.join(daemon.folder, f"curl{number}"))
+        if not os.path.exists(files[-1]):
+            with open(files[-1], "wb") as file:
+                file.write(text)
+    command = ["curl", "-sN", "-m", "30", "--cert", files[0], "--key", files[1], "--cacert",
+               files[2], *args, f"https://127.0.0.1:{daemon.port}{path}"]
+    if not output:
+        return subprocess.Popen(command, stdout=subprocess.PIPE)
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+@test
+def a_job_runs_and_all_of_it_is_told():
+    reply = client.job("RunJob", command="sh", args=["-c", "echo out; echo err >&2; exit 3"],
+                       max_cpu=150, max_memory=64, cpu_cores="0", environment={"A": "1"},
+                       secret_environment={"TOKEN": "hidden"}, work_dir="/tmp", name="first")
+    has("INITIALIZING RUNNING FAILED", reply.status)
+    end = client.wait(reply.job_uuid)
+    same((end.status, end.exit_code, end.details.reason), ("FAILED", 3, "exited"))
+    job = client.job("GetJobStatus", uuid=reply.job_uuid)
+    same((job.command, list(job.args)), ("sh", ["-c", "echo out; echo err >&2; exit 3"]))
+    same((job.max_cpu, job.max_memory, job.cpu_cores, job.work_dir), (150, 64, "0", "/tmp"))
+    same((dict(job.environment), dict(job.secret_environment)), ({"A": "1"}, {"TOKEN": "***"}))
+    for text in (job.start_time, job.end_time):
+        if not TIME.match(text):
+            raise AssertionError(text)
+    same(job.details.owner, "admin-test", "owner")
+    same((job.name, job.details.name), ("first", "first"))
+    # Two pipes: each is in order, and how they lie to each other is not told.
+    same(sorted(client.output(reply.job_uuid).split()), [b"err", b"out"])
+
+
+@test
+def every_form_of_an_id_finds_the_job():
+    uuid = client.run("true")
+    number = str(client.wait(uuid).details.number)
+    for name in (uuid, number, uuid[:13], uuid.upper()):
+        same(client.job("GetJobStatus", uuid=name).uuid, uuid, name)
+    for name in ("99999999", "00000000-0000-4000-8000-000000000000"):
+        for method in ("GetJobStatus", "StopJob", "CancelJob", "DeleteJob", "GetJobLogs"):
+            same(code_of(client.job, method, uuid=name)[0], "NOT_FOUND", method)
+    for method in ("GetJobStatus", "StopJob", "CancelJob", "DeleteJob", "GetJobLogs"):
+        same(code_of(client.job, method, uuid="")[0], "INVALID_ARGUMENT", method)
+
+
+@test
+def what_is_wrong_has_a_status_and_a_sentence():
+    refused("INVALID_ARGUMENT", "command is empty", "")
+    refused("INVALID_ARGUMENT", "negative", "true", max_cpu=-1)
+    refused("INVALID_ARGUMENT", "negative", "true", max_memory=-5)
+    refused("INVALID_ARGUMENT", "", "true", cpu_cores="0-")
+    refused("INVALID_ARGUMENT", "JOB_ID", "true", environment={"JOB_ID": "1"})
+    refused("INVALID_ARGUMENT", "", "true", environment={"A B": "1"})
+    refused("INVALID_ARGUMENT", "", "true", work_dir="relative")
+    refused("INVALID_ARGUMENT", "", "true", schedule="yesterday-ish")
+    refused("INVALID_ARGUMENT", "", "true", schedule="2999-01-01T00:00:00Z")
+    refused("INVALID_ARGUMENT", "given twice", "true", max_memory=5,
+            options={"memory_bytes": 1 << 30})
+    refused("INVALID_ARGUMENT", "seccomp", "true", options={"seccomp": "much"})
+    refused("INVALID_ARGUMENT", "no name", "true", volumes=[""])
+    refused("NOT_FOUND", "volume not found: data", "true", volumes=["data"])
+    refused("NOT_FOUND", "runtime not found: python", "true", runtime="python")
+    refused("NOT_FOUND", "nosuch", "true", network="nosuch")
+    refused("NOT_FOUND", "no-such-program", "no-such-program")
+    refused("FAILED_PRECONDITION", "GPU", "true", gpu_count=1)
+
+
+@test
+def stopping_canceling_and_deleting_follow_the_state():
+    uuid = client.run("sleep", "100")
+    code, text = code_of(client.job, "DeleteJob", uuid=uuid)
+    same(code, "FAILED_PRECONDITION", text)
+    code, text = code_of(client.job, "CancelJob", uuid=uuid)
+    same(code, "FAILED_PRECONDITION", text)
+    has(text, "RUNNING")
+    reply = client.job("StopJob", uuid=uuid)
+    same((reply.uuid, reply.status), (uuid, "STOPPED"))
+    if not TIME.match(reply.end_time):
+        raise AssertionError(reply)
+    same(code_of(client.job, "StopJob", uuid=uuid)[0], "FAILED_PRECONDITION", "stop twice")
+    reply = client.job("DeleteJob", uuid=uuid)
+    same((reply.uuid, reply.success), (uuid, True))
+    same(code_of(client.job, "GetJobStatus", uuid=uuid)[0], "NOT_FOUND", "after deleting")
+
+    uuid = client.job("RunJob", command="true", schedule="1h").job_uuid
+    job = client.job("GetJobStatus", uuid=uuid)
+    same(job.status, "SCHEDULED")
+    if not TIME.match(job.scheduled_time):
+        raise AssertionError(job)
+    same(client.job("CancelJob", uuid=uuid).status, "CANCELED")
+    same(client.output(uuid), b"", "output of a canceled job, to its end")
+
+
+@test
+def a_stop_is_answered_with_the_end_even_when_the_job_resists():
+    uuid = client.run("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
+    for chunk in client.job("GetJobLogs", uuid=uuid):
+        if b"ready" in chunk.payload:
+            break
+    reply = client.job("StopJob", uuid=uuid, grace_usec=300000)
+    same(reply.status, "STOPPED")
+
+
+@test
+def schedules_come_in_every_form_clients_send():
+    soon = time.time() + 3600
+    for text in (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(soon)),
+                 time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(soon)), str(int(soon)),
+                 str(int(soon * 1000)), "+1h", "60min"):
+        uuid = client.run("true", schedule=text)
+        due = client.job("GetJobStatus", uuid=uuid).details.due_usec / 1e6
+        if abs(due - soon) > 30:
+            raise AssertionError(f"{text}: {due - soon}")
+        client.job("CancelJob", uuid=uuid)
+    uuid = client.run("true", schedule=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(soon - 9999)))
+    same(client.wait(uuid).status, "COMPLETED", "a time that has passed means at once")
+
+
+@test
+def uploads_arrive_with_their_modes():
+    big = os.urandom(5 << 20)
+    uuid = client.run(
+        "sh", "-c", "./bin/run && sha256sum big && ls -ld empty | cut -c1-10 && cat a/b/c",
+        uploads=[{"path": "bin/run", "content": b"#!/bin/sh\necho ran\n", "mode": 0o755 | 1 << 27},
+                 {"path": "big", "content": big},
+                 {"path": "empty", "is_directory": True, "mode": 0o700 | 1 << 31},
+                 {"path": "a/b/c", "content": b"deep\n", "mode": 0}])
+    text = client.output(uuid).decode()
+    same(client.wait(uuid).exit_code, 0, text)
+    has(text, "ran\n")
+    has(text, "drwx------")
+    has(text, "deep")
+    job = client.job("GetJobStatus", uuid=uuid)
+    has(" ".join(job.uploads), "a/b/c")
+
+
+@test
+def bad_uploads_are_refused_before_anything_runs():
+    for path in ("/etc/passwd", "../x", "a/../../x", "", "a//b", "x\0y"):
+        code, text = code_of(client.run, "true", uploads=[{"path": path, "content": b"x"}])
+        same(code, "INVALID_ARGUMENT", f"{path!r}: {text}")
+    code, text = code_of(client.run, "true",
+                         uploads=[{"path": "big", "content": bytes((50 << 20) + 1)}])
+    same(code, "RESOURCE_EXHAUSTED", text)
+    half = bytes(40 << 20)
+    code, text = code_of(client.run, "true",
+                         uploads=[{"path": str(n), "content": half} for n in range(3)])
+    same(code, "RESOURCE_EXHAUSTED", text)
+
+
+@test
+def a_stream_of_parts_is_a_job_too():
+    path = "/joblet.x.v1.JobExtension/Submit"
+    _, _, _, _ = parts = None, None, None, None
+    run = run_message(command="sh", args=["-c", "cat one two; readlink link"])
+    parts = [{"run": run}, {"file": {"path": "one"}}, {"content": b"hel"}, {"content": b"lo "},
+             {"file": {"path": "two"}}, {"content": b"there\n"},
+             {"file": {"path": "link", "link_target": "one"}}]
+    reply = client.send(path, parts)
+    same(client.output(reply.job_uuid), b"hello there\none\n")
+    for wrong, part in (([], "describes the job"), ([{"content": b"x"}], "first part"),
+                        ([{"run": run}, {"run": run}], "twice"),
+                        ([{"run": run}, {"file": {"path": "../x"}}], ""),
+                        ([{"run": b"\xff\xff\xff"}], "decoded")):
+        code, text = code_of(client.send, path, wrong)
+        same(code, "INVALID_ARGUMENT", f"{wrong}: {text}")
+        has(text, part)
+    reply = client.send(path, [{"run": run_message(command="no-such-program")}])
+    same((reply.status, reply.failure_errno, reply.failure_module), ("FAILED", 2, "command"))
+
+
+def run_message(**fields):
+    """An encoded RunJobRequest."""
+    from served import messages  # pylint: disable=import-outside-toplevel
+    return messages.of("joblet.RunJobRequest")(**fields).SerializeToString()
+
+
+@test
+def what_is_not_text_is_refused_and_never_sent():
+    import grpc  # pylint: disable=import-outside-toplevel
+    # A bytes field in the place of the text: what a client of another make could send.
+    raw = daemon.channel().unary_unary("/joblet.JobService/RunJob")
+    for body in (b"\x12\x02\xff\xfe", b"\x12\x04true\x1a\x01\xff",
+                 b"\x12\x04true\x72\x06\x0a\x01A\x12\x01\xff"):
+        try:
+            raw(body, timeout=10)
+            raise AssertionError(f"{body!r} was taken")
+        except grpc.RpcError as error:
+            same(error.code().name, "INVALID_ARGUMENT", body)
+    for body in (b"\x12\x80", b"\x0b", b"\x12\x05ab"):
+        try:
+            raw(body, timeout=10)
+            raise AssertionError(f"{body!r} was taken")
+        except grpc.RpcError as error:
+            same(error.code().name, "INVALID_ARGUMENT", body)
+    client.job("ListJobs")
+
+
+@test
+def the_older_service_says_which_one_to_use():
+    import grpc  # pylint: disable=import-outside-toplevel
+    for path, part in (("/joblet.JobletService/RunJob", "use joblet.JobService"),
+                       ("/joblet.JobService/RunWorkflow", "no workflows"),
+                       ("/joblet.Nothing/Here", "")):
+        try:
+            daemon.channel().unary_unary(path)(b"\x0a\x02sh\x12\x02rm", timeout=10)
+            raise AssertionError(path)
+        except grpc.RpcError as error:
+            same(error.code().name, "UNIMPLEMENTED", path)
+            has(error.details(), part)
+
+
+@test
+def output_is_followed_to_the_last_byte_by_many():
+    uuid = client.run("sh", "-c", "i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); "
+                      "[ $((i % 50)) = 0 ] && sleep 0.1; done; printf end")
+    wanted = "".join(f"line {i}\n" for i in range(200)).encode() + b"end"
+    results = []
+
+    def follow():
+        results.append(Client(daemon.channel()).output(uuid))
+
+    threads = [threading.Thread(target=follow) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    same(results, [wanted] * 8)
+    same(client.output(uuid), wanted, "once more, after the end")
+
+
+@test
+def options_choose_a_part_of_the_output():
+    uuid = client.run("sh", "-c", "echo a; echo b >&2; sleep 0.1; echo c")
+    client.wait(uuid)
+    same(client.output(uuid, options={"stdout_only": True}), b"a\nc\n", "stdout")
+    same(client.output(uuid, options={"stderr_only": True}), b"b\n", "stderr")
+    same(client.output(uuid, options={"has_tail": True, "tail_lines": 1}), b"c\n", "tail")
+    same(client.output(uuid, options={"offset": 4}), b"c\n", "offset")
+    chunks = list(client.job("GetJobLogs", uuid=uuid, options={"offset": 2}))
+    same((chunks[0].offset, chunks[-1].next_offset), (2, 6), "places")
+    same(list(client.job("GetJobLogs", uuid=uuid))[0].offset, 0, "no places unless asked")
+
+
+@test
+def binary_output_of_megabytes_is_the_same():
+    uuid = client.run("sh", "-c", "head -c 20000000 /dev/zero | tr '\\0' '\\377'; printf '\\0'")
+    got = client.output(uuid)
+    same((len(got), got[:3], got[-1:]), (20000001, b"\xff\xff\xff", b"\0"))
+    uuid = client.run("printf", "%b", "\\377 name")
+    client.wait(uuid)
+    client.job("ListJobs")
+
+
+@test
+def a_wait_ends_with_the_job_and_with_the_deadline():
+    uuid = client.run("sleep", "0.3")
+    same(client.wait(uuid).status, "COMPLETED")
+    uuid = client.run("sleep", "100")
+    code, _ = code_of(client.wait, uuid, timeout=0.3)
+    same(code, "DEADLINE_EXCEEDED")
+    client.call("/joblet.x.v1.JobExtension/Signal", uuid=uuid, signal=9)
+    end = client.wait(uuid)
+    same((end.status, end.exit_code, end.details.signal), ("FAILED", 137, 9))
+    code, _ = code_of(client.call, "/joblet.x.v1.JobExtension/Signal", uuid=uuid, signal=9)
+    same(code, "FAILED_PRECONDITION")
+    code, _ = code_of(client.call, "/joblet.x.v1.JobExtension/Signal", uuid=uuid, signal=99)
+    same(code, "INVALID_ARGUMENT")
+
+
+@test
+def the_extended_list_has_filters_and_pages():
+    path = "/joblet.x.v1.JobExtension/List"
+    for number in range(5):
+        client.wait(client.run("false", name=f"listed-{number}"))
+    first = client.call(path, states=["FAILED"], limit=2)
+    same(len(first.jobs), 2)
+    same(first.jobs[0].details.name, "listed-4", "newest first")
+    everything = []
+    page = ""
+    while True:
+        reply = client.call(path, page=page)
+        everything += [job.uuid for job in reply.jobs]
+        page = reply.next_page
+        if not page:
+            break
+    same(everything, [job.uuid for job in client.job("ListJobs").jobs], "all pages")
+    same([job.uuid for job in client.call(path, name="listed-2").jobs],
+         [job.uuid for job in client.job("ListJobs").jobs if job.name == "listed-2"])
+    same(code_of(client.call, path, states=["ODD"])[0], "INVALID_ARGUMENT")
+    same(code_of(client.call, path, page="x")[0], "INVALID_ARGUMENT")
+
+
+@test
+def the_machine_is_told_of():
+    status = client.call("/joblet.MonitoringService/GetSystemStatus")
+    same((status.available, status.server_version.component), (True, "joblet"))
+    same(status.host.hostname, os.uname().nodename)
+    same(status.cpu.cores, os.cpu_count())
+    with open("/proc/meminfo", encoding="ascii") as file:
+        total = int(file.readline().split()[1]) * 1024
+    same(status.memory.total_bytes, total)
+
+
+@test
+def networks_are_listed_and_refused():
+    reply = client.call("/joblet.NetworkService/ListNetworks")
+    names = [network.name for network in reply.networks]
+    same(names[:3], ["none", "isolated", "bridge"])
+    same([network.builtin for network in reply.networks[:3]], [True] * 3)
+    for name, cidr in (("", "10.9.0.0/24"), ("bridge", "10.9.0.0/24"), ("ok", "10.9.0.0/33"),
+                       ("ok", ""), ("a b", "10.9.0.0/24")):
+        code, text = code_of(client.call, "/joblet.NetworkService/CreateNetwork", name=name,
+                             cidr=cidr)
+        if code not in ("INVALID_ARGUMENT", "ALREADY_EXISTS"):
+            raise AssertionError(f"{name!r} {cidr!r}: {code} {text}")
+    reply = client.call("/joblet.NetworkService/RemoveNetwork", name="nosuch")
+    same(reply.success, False)
+    has(reply.message, "nosuch")
+    code, _ = code_of(client.call, "/joblet.NetworkService/RemoveNetwork", name="nosuch",
+                      strict=True)
+    same(code, "NOT_FOUND")
+
+
+@test
+def jobs_are_json_for_whoever_asks_by_http():
+    uuid = client.run("sh", "-c", "echo '\"<&>\"'", secret_environment={"S": "hidden"})
+    client.wait(uuid)
+    for version in ("--http1.1", "--http2"):
+        job = json.loads(curl(f"/v1/jobs/{uuid}", version))
+        same((job["uuid"], job["status"], job["exitCode"]), (uuid, "COMPLETED", 0))
+        same(job["secretEnvironment"], {"S": "***"})
+        jobs = json.loads(curl("/v1/jobs", version))
+        same(jobs[0]["uuid"], uuid)
+        same(json.loads(curl("/healthz", version)), {"status": "ok"})
+    has(curl("/v1/jobs/99999999").decode(), "error")
+
+
+def events(text):
+    """[(id, data)] of a stream, and the data of its end."""
+    found, end = [], None
+    for block in text.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if fields.get("event") == "end":
+            end = json.loads(fields["data"])
+        elif "id" in fields:
+            found.append((int(fields["id"]), fields.get("data", "")))
+    return found, end
+
+
+@test
+def output_comes_as_events_and_goes_on_by_id():
+    uuid = client.run("sh", "-c", "echo one; printf 'two\\r\\nthree\\rfour\\n\\n'; sleep 0.3; "
+                      "printf 'caf\\303\\251 \\377 last'; exit 4")
+    for version in ("--http1.1", "--http2"):
+        found, end = events(curl(f"/v1/jobs/{uuid}/log", version))
+        same([data for _, data in found],
+             ["one", "two", "three", "four", "", "caf\u00e9 \ufffd last"], version)
+        same(end, {"status": "FAILED", "exit_code": 4})
+        same([place for place, _ in found], [4, 9, 15, 20, 21, 33])
+        for place, _ in found[:-1]:
+            rest, _ = events(curl(f"/v1/jobs/{uuid}/log", version, "-H",
+                                  f"Last-Event-ID: {place}"))
+            same(rest, [event for event in found if event[0] > place], f"from {place}")
+        status = curl(f"/v1/jobs/{uuid}/log", version, "-H", "Last-Event-ID: 33", "-o",
+                      "/dev/null", "-w", "%{http_code}")
+        same(status, b"204", "at the end")
+
+
+@test
+def events_come_as_they_happen():
+    uuid = client.run("sh", "-c", "echo now; sleep 100")
+    process = curl(f"/v1/jobs/{uuid}/log", output=False)
+    begin = time.monotonic()
+    text = b""
+    while b"now" not in text:
+        text += process.stdout.read1(4096)
+        if time.monotonic() - begin > 10:
+            raise AssertionError(text)
+    client.job("StopJob", uuid=uuid, force=True)
+    text += process.stdout.read()
+    process.wait()
+    _, end = events(text)
+    same(end["status"], "STOPPED")
+
+
+@test
+def readers_that_never_read_hold_nobody_up():
+    uuid = client.run("sh", "-c", "head -c 100000000 /dev/zero; echo done; sleep 100")
+    stalled = [Client(daemon.channel()).job("GetJobLogs", uuid=uuid, timeout=60)
+               for _ in range(10)]
+    for stream in stalled:
+        next(stream)
+    until("the log is written", lambda: client.job(
+        "GetJobStatus", uuid=uuid).details.log_bytes > 100000000)
+    begin = time.monotonic()
+    client.job("ListJobs")
+    if time.monotonic() - begin > 2:
+        raise AssertionError("a list took too long")
+    with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
+        resident = int(re.search(r"VmRSS:\s*(\d+)", file.read()).group(1)) * 1024
+    if resident > 200 << 20:
+        raise AssertionError(f"{resident} bytes resident")
+    for stream in stalled:
+        stream.cancel()
+    client.job("StopJob", uuid=uuid, force=True)
+
+
+@test
+def deleting_all_leaves_what_runs():
+    uuid = client.run("sleep", "100")
+    reply = client.job("DeleteAllJobs")
+    same((reply.success, reply.skipped_count >= 1), (True, True))
+    if reply.deleted_count < 10:
+        raise AssertionError(reply)
+    same([job.uuid for job in client.job("ListJobs").jobs], [uuid])
+    client.job("StopJob", uuid=uuid, force=True)
+
+
+main()

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""The daemon killed with -9 under load: jobs go on, nothing starts twice, ids continue."""
+
+import os
+import signal
+import threading
+import time
+
+import grpc
+
+from served import Client, Daemon, code_of, main, same, test, until
+
+ROUNDS = int(os.environ.get("JOBLET_TEST_KILLS", "3"))
+
+
+def restart(daemon):
+    """Kills it, and starts another one on the same state."""
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+
+
+@test
+def jobs_output_and_numbers_survive():
+    daemon = Daemon().start()
+    client = Client(daemon.channel())
+    uuid = client.run("sh", "-c", "i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; "
+                      "done; exit 7")
+    number = client.job("GetJobStatus", uuid=uuid).details.number
+    for _ in range(ROUNDS):
+        time.sleep(0.3)
+        restart(daemon)
+        client = Client(daemon.channel())
+        later = client.run("true")
+        number += 1
+        same(client.job("GetJobStatus", uuid=later).details.number, number, "numbers go on")
+    end = client.wait(uuid)
+    same((end.status, end.exit_code), ("FAILED", 7))
+    same(client.output(uuid), "".join(f"{i}\n" for i in range(60)).encode())
+
+
+@test
+def a_follower_goes_on_where_it_was():
+    daemon = Daemon().start()
+    uuid = Client(daemon.channel()).run(
+        "sh", "-c", "i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); sleep 0.02; done")
+    got = []
+    place = [0]
+    done = threading.Event()
+
+    def follow():
+        while not done.is_set():
+            channel = daemon.channel()
+            try:
+                for chunk in Client(channel).job("GetJobLogs", uuid=uuid, timeout=60,
+                                                 options={"offset": place[0]}):
+                    same(chunk.offset, place[0], "no gap and nothing twice")
+                    got.append(chunk.payload)
+                    place[0] = chunk.next_offset
+                done.set()
+            except grpc.RpcError:
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    for _ in range(ROUNDS):
+        time.sleep(0.4)
+        restart(daemon)
+    thread.join(60)
+    done.set()
+    same(b"".join(got), "".join(f"line {i}\n" for i in range(100)).encode())
+
+
+@test
+def what_was_accepted_runs_exactly_once():
+    daemon = Daemon(joblet_maxConcurrentJobs=8).start()
+    daemon.credentials("admin")
+    accepted = []
+    stop = threading.Event()
+
+    def submit(worker):
+        count = 0
+        while not stop.is_set():
+            channel = daemon.channel()
+            client = Client(channel)
+            try:
+                while not stop.is_set():
+                    name = f"w{worker}n{count}"
+                    count += 1
+                    uuid = client.run("sh", "-c", f"echo {name}; sleep 0.05", name=name)
+                    accepted.append((uuid, name))
+            except grpc.RpcError:
+                time.sleep(0.05)
+
+    threads = [threading.Thread(target=submit, args=(worker,)) for worker in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(ROUNDS):
+        time.sleep(0.5)
+        restart(daemon)
+    time.sleep(0.3)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    client = Client(daemon.channel())
+    until("all jobs have ended", lambda: not [
+        job for job in client.job("ListJobs").jobs
+        if job.status in ("RUNNING", "PENDING", "INITIALIZING")], 40)
+    jobs = client.job("ListJobs").jobs
+    names = [job.name for job in jobs]
+    same(len(names), len(set(names)), "nothing is there twice")
+    states = {job.uuid: job.status for job in jobs}
+    for uuid, name in accepted:
+        same(states.get(uuid), "COMPLETED", f"{name}, which was accepted")
+        same(client.output(uuid), f"{name}\n".encode(), "it ran once")
+    numbers = sorted(client.job("GetJobStatus", uuid=uuid).details.number for uuid, _ in accepted)
+    same(len(numbers), len(set(numbers)), "every job has a number of its own")
+    if len(accepted) < 5 * ROUNDS:
+        raise AssertionError(f"only {len(accepted)} jobs: that was no load")
+
+
+@test
+def schedules_survive_and_what_is_overdue_runs():
+    daemon = Daemon().start()
+    client = Client(daemon.channel())
+    soon = client.job("RunJob", command="echo", args=["ran"], schedule="2s").job_uuid
+    late = client.job("RunJob", command="true", schedule="1h").job_uuid
+    daemon.stop(signal.SIGKILL)
+    time.sleep(2.2)
+    daemon.start()
+    client = Client(daemon.channel())
+    same(client.wait(soon).status, "COMPLETED")
+    same(client.output(soon), b"ran\n")
+    same(client.job("GetJobStatus", uuid=late).status, "SCHEDULED")
+    same(code_of(client.job, "CancelJob", uuid=late)[0], "OK")
+
+
+main()
