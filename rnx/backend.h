@@ -101,6 +101,9 @@ struct backend_ops {
 	/* Paths are relative, below /work; mode 0 is 0755 and 0644. */
 	int (*add_dir)(struct submission *submission, const char *path, uint32_t mode,
 		       struct fault *fault);
+	/* A symbolic link; NULL where links are sent as what they point to. */
+	int (*add_link)(struct submission *submission, const char *path,
+			const char *target, struct fault *fault);
 	/* Its content follows by write(), until the next add or submit. */
 	int (*add_file)(struct submission *submission, const char *path, uint32_t mode,
 			uint64_t size, struct fault *fault);
@@ -168,6 +171,9 @@ struct log_reader {
 };
 
 /* ---- opening ---- */
+
+/* The folder of --state-dir or JOBLET_STATE_DIR, or NULL; then there is no daemon. */
+const char *state_dir_of(const struct options *opts);
 
 /*
  * Opens what the flags, the environment and the configuration say: --server, --node or a

@@ -1,220 +1,301 @@
 /* SPDX-License-Identifier: MIT */
-#include "rnx.h"
+#include "run.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <joblet/event.h>
+#include <joblet/node.h>
+#include <joblet/sched.h>
 
 #include "output.h"
+#include "show.h"
+#include "spec.h"
+#include "upload.h"
 
-/* Warnings are for people: whoever reads stderr through a pipe wants the job's alone. */
-static void log_line(void *data, int level, const char *module, const char *text)
+/* Flags that cannot stand together; the first one given of each list. */
+static enum flag first_of(const struct options *opts, const enum flag *flags,
+			  size_t count)
 {
-	(void)data;
-	(void)module;
-	if (level < JL_LOG_WARNING || (level == JL_LOG_WARNING && isatty(STDERR_FILENO)))
-		say("%s", text);
-}
-
-/* Length of the NAME=VALUE a command begins with as in a shell, or 0. */
-static size_t variable_len(const char *command)
-{
-	size_t name = strspn(command, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "abcdefghijklmnopqrstuvwxyz_0123456789");
-
-	return name > 0 && command[name] == '=' ? strcspn(command, " ") : 0;
-}
-
-/* One more line for what people used to other tools mean by a command not found. */
-static void explain_not_found(const char *command)
-{
-	size_t len = variable_len(command);
-	char buf[SHOWN_MAX], variable[64];
-
-	if (len > 0) {
-		(void)snprintf(variable, sizeof(variable), "%.*s",
-			       (int)(len < 63 ? len : 63), command);
-		say("to set a variable use -e %s", shown(buf, variable));
-	} else if (strchr(command, ' ')) {
-		say("give the command and its arguments as separate words, or use sh -c");
-	} else if (strchr(command, ':')) {
-		say("there are no images: '%s' was looked for as a program of this machine",
-		    shown(buf, command));
-	} else if (strchr(command, '/')) {
-		say("jobs see /usr of this machine and none of your folders; bring files "
-		    "in through standard input");
+	for (size_t i = 0; i < count; i++) {
+		if (options_has(opts, flags[i]))
+			return flags[i];
 	}
+	return FLAG_COUNT;
 }
 
-/* Says why the job did not start; returns the exit code shells use for it. */
-static int start_failed(int code, jl_error *err, const char *command)
+static int exclusive(enum flag a, enum flag b, const char *why)
 {
-	/* A missing working directory has the same code, but is no missing command. */
-	bool is_command = strcmp(jl_error_module(err), "command") == 0;
-
-	say("%s", jl_error_message(err));
-	jl_error_free(err);
-	if (!is_command)
-		return EXIT_FAILED;
-	if (code == -EACCES || code == -ENOEXEC)
-		return EXIT_NOT_EXECUTABLE;
-	if (code != -ENOENT)
-		return EXIT_FAILED;
-	explain_not_found(command);
-	return EXIT_NOT_FOUND;
+	say("--%s and --%s exclude each other: %s", flag_table[a].name,
+	    flag_table[b].name, why);
+	return EXIT_USAGE;
 }
 
-/* Why the job ended, when it was not by itself. */
-static void explain_end(const struct options *opts, const jl_limits *limits,
-			const struct jl_result *result)
+#define LENGTH(list) (sizeof(list) / sizeof((list)[0]))
+
+static int check_together(const struct options *opts)
 {
-	uint64_t limit = jl_limits_get(limits, JL_LIMIT_MEMORY_BYTES);
-	char text[64], limit_text[32], peak_text[32];
-
-	switch (result->reason) {
-	case JL_REASON_OOM:
-		(void)snprintf(peak_text, sizeof(peak_text), "unknown");
-		if (result->memory_peak_bytes != UINT64_MAX)
-			(void)show_bytes(peak_text, result->memory_peak_bytes);
-		if (limit != JL_UNLIMITED)
-			say("job ran out of memory: limit %s (peak %s)",
-			    show_bytes(limit_text, limit), peak_text);
-		else
-			say("job ran out of memory: this machine or a group above has no more "
-			    "(peak %s)",
-			    peak_text);
-		break;
-	case JL_REASON_TIMEOUT:
-		say("job stopped after its time limit of %s",
-		    show_usec(text, opts->timeout_usec));
-		break;
-	case JL_REASON_STOPPED:
-		say("job killed");
-		break;
-	case JL_REASON_LOST:
-		say("job lost: its supervisor died and the job was killed with it");
-		break;
-	default:
-		break;
-	}
-}
-
-/* Takes events until there are none. Returns 1 when the job has ended. */
-static int take_events(jl_ctx *ctx, const jl_job *job, jl_error **err)
-{
-	jl_event *event;
-	int r, ended = 0;
-
-	while ((r = jl_ctx_next_event(ctx, &event, err)) > 0) {
-		if (jl_event_get_type(event) == JL_EVENT_JOB_ENDED &&
-		    jl_event_get_job(event) == job)
-			ended = 1;
-		jl_event_free(event);
-	}
-	return r < 0 ? r : ended;
-}
-
-/* Waits for the end of the job, forwarding signals. */
-static int follow(jl_ctx *ctx, jl_job *job, int signals, jl_error **err)
-{
-	struct pollfd fds[2] = {
-		{ .fd = jl_ctx_get_fd(ctx), .events = POLLIN },
-		{ .fd = signals, .events = POLLIN },
+	static const enum flag times[] = { FLAG_SCHEDULE, FLAG_EVERY, FLAG_CRON };
+	static const enum flag of_a_node[] = {
+		FLAG_DETACH,  FLAG_SCHEDULE, FLAG_EVERY,  FLAG_CRON,
+		FLAG_RETRIES, FLAG_PRIORITY, FLAG_UPLOAD, FLAG_UPLOAD_DIR,
+		FLAG_DISK,    FLAG_JSON,     FLAG_SERVER, FLAG_NODE
 	};
-	unsigned int interrupts = 0;
+	enum flag first = first_of(opts, times, LENGTH(times)), other;
+
+	for (size_t i = 0; i < LENGTH(times); i++) {
+		if (first != FLAG_COUNT && times[i] > first &&
+		    options_has(opts, times[i]))
+			return exclusive(first, times[i], "a job has one time to start");
+	}
+	other = first_of(opts, of_a_node, LENGTH(of_a_node));
+	if (opts->interactive && other != FLAG_COUNT)
+		return exclusive(FLAG_INTERACTIVE, other,
+				 "an interactive job belongs to this terminal alone");
+	if (opts->detach && (opts->follow || options_has(opts, FLAG_WAIT)))
+		return exclusive(FLAG_DETACH, opts->follow ? FLAG_FOLLOW : FLAG_WAIT,
+				 "either it returns at once or it stays");
+	if (opts->rm && (opts->detach || opts->json || first != FLAG_COUNT))
+		return exclusive(FLAG_RM,
+				 opts->detach ? FLAG_DETACH
+				 : opts->json ? FLAG_JSON
+					      : first,
+				 "only who stays to the end can delete the job then");
+	return EXIT_OK;
+}
+
+static void warn_risky(const struct options *opts)
+{
+	char name[64], buf[SHOWN_MAX];
+
+	for (size_t i = 0; i < opts->repeated_count && !opts->quiet; i++) {
+		const struct repeated *item = &opts->repeated[i];
+
+		if ((item->flag != FLAG_ENV && item->flag != FLAG_SECRET_ENV) ||
+		    !spec_is_risky(item->text))
+			continue;
+		(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(item->text, "="),
+			       item->text);
+		say("--%s=%s: replaces what the job's programs rely on",
+		    flag_table[item->flag].name, shown(buf, name));
+	}
+}
+
+/* A time that could not be read; value is as it was given. */
+static int bad_time(enum flag flag, const char *value, jl_error *err)
+{
+	char buf[SHOWN_MAX];
+
+	say("--%s=%s: %s", flag_table[flag].name, shown(buf, value),
+	    jl_error_message(err));
+	jl_error_free(err);
+	return EXIT_USAGE;
+}
+
+/* The zone of this machine, for rules that are carried out elsewhere; "" when unknown. */
+static void local_zone(char zone[128])
+{
+	static const char mark[] = "/zoneinfo/";
+	const char *name = getenv("TZ");
+	char path[PATH_MAX];
+	ssize_t len;
+
+	zone[0] = 0;
+	if (!name || !*name) {
+		len = readlink("/etc/localtime", path, sizeof(path) - 1);
+		if (len <= 0)
+			return;
+		path[len] = 0;
+		name = strstr(path, mark);
+		if (!name)
+			return;
+		name += sizeof(mark) - 1;
+	}
+	if (*name == ':')
+		name++;
+	/* A zone by rules ("CET-1CEST") has no name that a rule could take. */
+	if (*name == '/' || strlen(name) >= 128 || strpbrk(name, ", \t"))
+		return;
+	(void)strcpy(zone, name);
+}
+
+/* Reads a rule again as it will be handed on, and finds its first time. */
+static int first_time(enum flag flag, const char *value, const char *text,
+		      uint64_t *ret_usec)
+{
+	uint64_t now = now_usec();
+	jl_error *err = NULL;
+	jl_rule *rule = NULL;
+	char buf[SHOWN_MAX];
 	int r;
 
-	while ((r = take_events(ctx, job, err)) == 0) {
-		r = poll(fds, 2, -1);
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r > 0 && fds[1].revents &&
-		    signals_forward(signals, job, &interrupts) < 0)
-			say("a signal could not be passed on to the job");
+	if (jl_rule_parse(text, &rule, &err) < 0)
+		return bad_time(flag, value, err);
+	r = jl_rule_next(rule, now, ret_usec);
+	jl_rule_free(rule);
+	if (r < 0) {
+		say("--%s=%s: there is no such time within 30 years",
+		    flag_table[flag].name, shown(buf, value));
+		return EXIT_USAGE;
 	}
-	if (r < 0)
-		return r;
-	/* The command has ended; now everything of it is gone, too. */
-	return jl_job_wait(job, JL_FOREVER, err);
+	return EXIT_OK;
 }
 
-static int run_job(const struct options *opts, jl_ctx *ctx, jl_job_spec *spec,
-		   const char *command)
-{
-	struct jl_result result = { .size = sizeof(result) };
-	int signals, r, code = EXIT_FAILED;
-	jl_error *err = NULL;
-	jl_job *job;
+#define RULE_MAX 512
 
-	signals = signals_open();
-	if (signals < 0) {
-		say("cannot watch for signals: %s", strerror(-signals));
-		return EXIT_FAILED;
+static int read_times(const struct options *opts, struct request *request,
+		      char rule[RULE_MAX])
+{
+	char zone[128];
+	jl_error *err = NULL;
+
+	if (opts->schedule) {
+		if (jl_time_parse(opts->schedule, now_usec(), &request->due_usec, &err) <
+		    0)
+			return bad_time(FLAG_SCHEDULE, opts->schedule, err);
+		/* 0 would be "not scheduled"; a time in 1970 has passed anyway. */
+		request->due_usec += request->due_usec == 0;
+		return EXIT_OK;
 	}
-	r = jl_job_spawn(ctx, spec, &job, &err);
+	if (!opts->every && !opts->cron)
+		return EXIT_OK;
+	local_zone(zone);
+	if (opts->every)
+		(void)snprintf(rule, RULE_MAX, "every %s", opts->every);
+	else if (*zone && strncmp(opts->cron, "TZ=", 3) != 0)
+		(void)snprintf(rule, RULE_MAX, "TZ=%s %s", zone, opts->cron);
+	else
+		(void)snprintf(rule, RULE_MAX, "%s", opts->cron);
+	request->recurrence = rule;
+	return first_time(opts->every ? FLAG_EVERY : FLAG_CRON,
+			  opts->every ? opts->every : opts->cron, rule,
+			  &request->due_usec);
+}
+
+/* Sends what is to be uploaded, saying so. */
+static int upload(const struct options *opts, struct submission *submission,
+		  const struct upload_totals *totals, bool attached, struct fault *fault)
+{
+	FILE *out = attached ? stderr : stdout;
+
+	if (totals->files == 0 && options_count(opts, FLAG_UPLOAD_DIR) == 0)
+		return 0;
+	if (!opts->json && !opts->quiet) {
+		(void)fprintf(out, "Uploading %" PRIu64 " files (%.2f MB)...\n",
+			      totals->files, (double)totals->bytes / (1024.0 * 1024.0));
+		(void)fflush(out);
+	}
+	return upload_send(opts, submission, totals,
+			   !opts->quiet && !opts->json && isatty(STDERR_FILENO), fault);
+}
+
+/* Hands the job in; job is filled in as far as there is one. */
+static int hand_in(struct backend *backend, const struct request *request,
+		   const struct upload_totals *totals, struct job *job,
+		   struct fault *fault)
+{
+	struct submission *submission;
+	int r = backend->ops->begin(backend, request, &submission, fault);
+
+	if (r < 0)
+		return r;
+	r = upload(request->opts, submission, totals, request->attached, fault);
 	if (r < 0) {
-		(void)close(signals);
-		return start_failed(r, err, command);
+		backend->ops->abort(submission);
+		return r;
 	}
-	r = follow(ctx, job, signals, &err);
-	if (r == 0)
-		r = jl_job_get_result(job, &result, &err);
-	if (r < 0) {
-		say("cannot follow the job: %s",
-		    err ? jl_error_message(err) : strerror(-r));
-		jl_error_free(err);
-	} else {
-		explain_end(opts, jl_job_spec_limits(spec), &result);
-		code = (int)result.exit_code;
-	}
-	(void)jl_job_unref(job);
-	(void)close(signals);
+	return backend->ops->submit(submission, job, fault);
+}
+
+/* For people, not for whoever reads the job's own stderr through a pipe. */
+static void say_started(const struct options *opts, const struct job *job)
+{
+	if (opts->quiet || !isatty(STDERR_FILENO))
+		return;
+	if (job->warning)
+		say("%s", job->warning);
+	if (job->number == UNKNOWN || opts->under_job)
+		say("job %s", job->uuid);
+	else
+		say("job %" PRIu64 "%s%s", job->number, job->name ? ", " : "",
+		    job->name ? job->name : "");
+}
+
+static int stay(const struct options *opts, struct backend *backend, struct job *job)
+{
+	struct fault fault;
+	int code;
+
+	say_started(opts, job);
+	code = run_attached(opts, backend, job);
+	if (opts->rm && backend->ops->job_delete(backend, job->uuid, &fault) < 0)
+		say("%s", fault.text);
 	return code;
 }
 
-static int explain(jl_ctx *ctx, const jl_job_spec *spec, const char *command)
+static int submit(const struct options *opts, struct backend *backend,
+		  const struct request *request, const struct upload_totals *totals)
 {
-	jl_error *err = NULL;
-	char *text;
-	int r = jl_job_spec_explain(ctx, spec, &text, &err);
+	struct fault fault;
+	struct job job;
+	int r, code;
 
-	if (r < 0)
-		return start_failed(r, err, command);
-	(void)fputs(text, stdout);
-	jl_free(text);
-	return finish_stdout();
+	job_init(&job);
+	r = hand_in(backend, request, totals, &job, &fault);
+	if (r < 0) {
+		code = run_not_started(&fault, request->words[0]);
+		if (opts->rm && job.uuid)
+			(void)backend->ops->job_delete(backend, job.uuid, &fault);
+	} else if (request->attached) {
+		code = stay(opts, backend, &job);
+	} else {
+		code = run_print_job(opts, &job, totals->files);
+		run_hint_waiting(opts, backend, &job);
+	}
+	job_done(&job);
+	return code;
+}
+
+/* Input that is there and that nobody will read. */
+static void warn_stdin(const struct options *opts, const struct backend *backend,
+		       const struct request *request)
+{
+	if (request->attached && !backend->ops->stdin_passes && !opts->quiet &&
+	    stdin_has_data())
+		say("standard input is not passed on to a server's job; use --upload");
 }
 
 int cmd_run(const struct options *opts, char **words)
 {
-	jl_job_spec *spec = NULL;
-	jl_error *err = NULL;
-	jl_ctx *ctx;
+	struct upload_totals totals = { 0 };
+	struct request request = { .opts = opts, .words = words };
+	struct backend *backend;
+	struct fault fault;
+	char rule[RULE_MAX];
 	int r;
 
-	if (!*words) {
-		say("must specify a command: rnx run [flags] COMMAND [ARG...]");
-		return EXIT_USAGE;
-	}
-	r = spec_build(opts, words, &spec);
+	r = check_together(opts);
 	if (r != EXIT_OK)
 		return r;
-	/* rnx is a process of its own: it may step aside to make room for limits. */
-	if (jl_ctx_new(JL_CTX_MOVE_SELF, &ctx, &err) < 0) {
-		say("%s", jl_error_message(err));
-		jl_error_free(err);
-		jl_job_spec_free(spec);
-		return EXIT_FAILED;
-	}
-	if (!opts->quiet)
-		jl_ctx_set_log(ctx, log_line, NULL);
-	r = opts->explain ? explain(ctx, spec, words[0])
-			  : run_job(opts, ctx, spec, words[0]);
-	jl_job_spec_free(spec);
-	(void)jl_ctx_unref(ctx);
+	if (spec_check(opts, words, &fault) < 0)
+		return say_fault(&fault);
+	warn_risky(opts);
+	if (opts->interactive || opts->explain)
+		return run_direct(opts, words);
+	r = read_times(opts, &request, rule);
+	if (r != EXIT_OK)
+		return r;
+	request.attached = !opts->detach && !opts->json && request.due_usec == 0;
+	if (upload_survey(opts, &totals, &fault) < 0)
+		return say_fault(&fault);
+	if (backend_open(opts, &backend, &fault) < 0)
+		return say_fault(&fault);
+	warn_stdin(opts, backend, &request);
+	r = submit(opts, backend, &request, &totals);
+	backend->ops->close(backend);
 	return r;
 }

@@ -6,83 +6,82 @@
 
 #include "output.h"
 
-static const char general[] =
-	"rnx runs a command as an isolated job.\n"
+static const char general_head[] =
+	"rnx runs commands as isolated jobs, here or on a server.\n"
 	"\n"
 	"Usage: rnx [flags] COMMAND ...\n"
 	"\n"
-	"Commands:\n"
-	"  run [flags] COMMAND [ARG...]  run a command, wait for it, exit with its code\n"
-	"  job run ...                   the same\n"
-	"  doctor                        show what this machine offers to jobs\n"
-	"  help [COMMAND]                show help\n"
-	"  version                       show the version\n"
+	"Commands:\n";
+
+static const char general_tail[] =
 	"\n"
 	"Flags of a command may stand before it or behind it: rnx --max-cpu=50 run make.\n"
-	"'rnx help run' lists them. The manual page is rnx(1).\n";
+	"'rnx help COMMAND' lists them; commands for jobs may also be written rnx job run,\n"
+	"rnx job list and so on. The manual page is rnx(1).\n";
 
-static const char run_head[] =
-	"Usage: rnx run [flags] [--] COMMAND [ARG...]\n"
-	"\n"
-	"Runs COMMAND as PID 1 of its own small world: own processes, files, users and\n"
-	"network, the tools of this machine read-only, /work and /tmp to write to. Its output\n"
-	"and its exit code are those of rnx. Flags end at the first word that is not one, or\n"
-	"at --; what follows belongs to the command.\n"
-	"\n"
-	"Flags (each as --flag=VALUE or --flag VALUE):\n";
-
-static const char run_tail[] =
-	"\n"
-	"Exit code: the command's; 128 + signal when a signal ended it; 127 when it was not\n"
-	"found, 126 when it cannot be executed; 2 for a mistake in the flags; 1 when the job\n"
-	"could not be started for another reason.\n"
-	"\n"
-	"Examples:\n"
-	"  rnx run ps aux\n"
-	"  rnx run --max-memory=64 --timeout=30s python3 -c 'print(6 * 7)'\n"
-	"  tar c src | rnx run sh -c 'tar x && make -C src >&2 && cat src/prog' > prog\n";
-
-static const char doctor_text[] =
-	"Usage: rnx doctor\n"
-	"\n"
-	"Shows what this kernel and this user offer to jobs, a line each, and below each lack\n"
-	"what it means and what to do. Changes nothing. Exits with 0 when jobs can be run,\n"
-	"with 1 when not.\n";
-
-static const char help_text[] = "Usage: rnx help [COMMAND]\n";
-static const char version_text[] = "Usage: rnx version\n";
-
-static void print_flags(void)
+static void print_flags(uint32_t scope)
 {
 	for (unsigned int i = 0; i < FLAG_COUNT; i++) {
 		const struct flag_info *info = &flag_table[i];
+		const char *help = info->help;
 		char left[64];
 
-		if (i == FLAG_VERSION)
+		if (!(info->scope & scope) || i == FLAG_VERSION)
 			continue;
+		/* One name, another use. */
+		if (i == FLAG_TIMEOUT && scope == SCOPE_STOP)
+			help = "grace time between SIGTERM and SIGKILL; default 10s";
+		else if (i == FLAG_TIMEOUT && scope == SCOPE_WAIT)
+			help = "wait no longer than this: 45s, 5min, 2h30m";
+		else if (i == FLAG_NAME && scope == SCOPE_LIST)
+			help = "only jobs with this name";
 		(void)snprintf(left, sizeof(left), "%c%c%c --%s%s%s",
 			       info->letter ? '-' : ' ',
 			       info->letter ? info->letter : ' ',
 			       info->letter ? ',' : ' ', info->name,
 			       info->value ? "=" : "", info->value ? info->value : "");
-		(void)printf("  %-29s %s\n", left, info->help);
+		(void)printf("  %-29s %s\n", left, help);
 	}
 }
 
-int print_help(const char *command)
+static void print_general(void)
+{
+	(void)fputs(general_head, stdout);
+	for (unsigned int i = 0; i < command_count; i++) {
+		const struct command *command = &commands[i];
+		char left[64];
+
+		(void)snprintf(left, sizeof(left), "%s%s%s%s%s",
+			       command->group ? command->group : "",
+			       command->group ? " " : "", command->name,
+			       *command->words ? " " : "", command->words);
+		(void)printf("  %-31s %s\n", left, command->brief);
+	}
+	(void)puts("\nFlags of every command (each as --flag=VALUE or --flag VALUE):");
+	print_flags(SCOPE_ANY);
+	(void)fputs(general_tail, stdout);
+}
+
+int print_help(const struct command *command)
 {
 	if (!command) {
-		(void)fputs(general, stdout);
-	} else if (strcmp(command, "doctor") == 0) {
-		(void)fputs(doctor_text, stdout);
-	} else if (strcmp(command, "help") == 0) {
-		(void)fputs(help_text, stdout);
-	} else if (strcmp(command, "version") == 0) {
-		(void)fputs(version_text, stdout);
-	} else {
-		(void)fputs(run_head, stdout);
-		print_flags();
-		(void)fputs(run_tail, stdout);
+		print_general();
+		return finish_stdout();
 	}
+	(void)printf("Usage: rnx %s%s%s%s%s%s\n", command->group ? command->group : "",
+		     command->group ? " " : "", command->name,
+		     command->scope ? " [flags]" : "",
+		     command->run == cmd_run ? " [--] " : (*command->words ? " " : ""),
+		     command->words);
+	if (*command->text)
+		(void)printf("\n%s", command->text);
+	if (command->scope) {
+		(void)puts("\nFlags (each as --flag=VALUE or --flag VALUE):");
+		print_flags(command->scope);
+	}
+	(void)puts("\nFlags of every command:");
+	print_flags(SCOPE_ANY);
+	if (command->tail)
+		(void)printf("\n%s", command->tail);
 	return finish_stdout();
 }

@@ -1,57 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rnx, the command line: which command is meant, and what belongs to it. Jobs run
- * embedded, in this process's own context.
+ * rnx, the command line: which command is meant, and what belongs to it.
  */
 #include "rnx.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "output.h"
 
-struct command {
-	const char *name;
-	uint32_t scope;
-	int (*run)(const struct options *opts, char **words);
-};
+#define NAMES_MAX 32
 
-static const struct command commands[] = {
-	{ "run", SCOPE_ANY | SCOPE_RUN, cmd_run },
-	{ "doctor", SCOPE_ANY, cmd_doctor },
-	{ "help", SCOPE_ANY, cmd_help },
-	{ "version", SCOPE_ANY, cmd_version },
-};
-
-#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
-#define COMMAND_LIST "run, job run, doctor, help and version"
-
-static const struct command *find_command(const char *name)
+/* What is wrong with a name, and what was probably meant. group: NULL, "job", "network".
+ */
+static int unknown_command(const char *group, const char *name, const char *hint)
 {
-	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	}
-	return NULL;
-}
-
-/* hint: what stands behind the list, or "". */
-static int unknown_command(const char *name, const char *hint)
-{
-	static const char *const names[] = { "run",  "job",	"doctor",
-					     "help", "version", NULL };
-	const char *meant = closest(name, names);
+	const char *names[NAMES_MAX] = { NULL }, *meant;
+	unsigned int count = 0;
 	char buf[SHOWN_MAX];
 
+	for (unsigned int i = 0; i < command_count; i++) {
+		const struct command *command = &commands[i];
+		bool network = group && strcmp(group, "network") == 0;
+
+		if (network ? command->group != NULL
+			    : !command->group && (!group || command->verb))
+			names[count++] = command->name;
+	}
+	if (!group) {
+		names[count++] = "job";
+		names[count++] = "network";
+	}
+	meant = closest(name, names);
 	if (meant)
-		say("unknown command '%s', did you mean %s? There are " COMMAND_LIST,
-		    shown(buf, name), strcmp(meant, "job") == 0 ? "job run" : meant);
+		say("unknown command '%s%s%s', did you mean %s%s%s? See rnx help",
+		    group ? group : "", group ? " " : "", shown(buf, name),
+		    group ? group : "", group ? " " : "", meant);
 	else
-		say("unknown command '%s': this version has " COMMAND_LIST "%s",
-		    shown(buf, name), hint);
+		say("unknown command '%s%s%s', see rnx help%s", group ? group : "",
+		    group ? " " : "", shown(buf, name), hint);
 	return EXIT_USAGE;
 }
 
@@ -63,33 +54,26 @@ static int unknown_verb(const char *verb)
 	if (*verb)
 		(void)snprintf(hint, sizeof(hint), "; to run it as a job: rnx run %s",
 			       shown(buf, verb));
-	return unknown_command(verb, hint);
+	return unknown_command(NULL, verb, hint);
 }
 
 int cmd_help(const struct options *opts, char **words)
 {
+	const struct command *command;
+	const char *group = NULL;
+
 	(void)opts;
-	if (*words && strcmp(*words, "job") == 0) {
+	if (!words[0])
+		return print_help(NULL);
+	if (strcmp(words[0], "job") == 0)
 		words++;
-		if (!*words)
-			return print_help("run");
-	}
-	if (*words && !find_command(*words))
-		return unknown_command(*words, "");
-	return print_help(*words);
-}
-
-int cmd_version(const struct options *opts, char **words)
-{
-	char buf[SHOWN_MAX];
-
-	(void)opts;
-	if (*words) {
-		say("version takes no arguments: '%s'", shown(buf, *words));
-		return EXIT_USAGE;
-	}
-	(void)printf("rnx %s\nlibjoblet %s\n", RNX_VERSION, jl_version_string());
-	return finish_stdout();
+	else if (strcmp(words[0], "network") == 0)
+		group = *words++;
+	if (!words[0])
+		return print_help(group ? command_find(group, "create")
+					: command_find(NULL, "run"));
+	command = command_find(group, words[0]);
+	return command ? print_help(command) : unknown_command(group, words[0], "");
 }
 
 /*
@@ -109,14 +93,26 @@ static int fill_standard_fds(void)
 	return 0;
 }
 
-/* Parses the flags at *index; returns EXIT_OK or has said what is wrong. */
-static int parse(struct options *opts, int argc, char **argv, int *index)
+struct line {
+	int argc;
+	char **argv;
+	int index;
+	bool words_only; /* behind "--" */
+};
+
+/* Parses the flags that come next; returns EXIT_OK or has said what is wrong. */
+static int parse(struct options *opts, struct line *line)
 {
 	char error[OPTIONS_ERROR_MAX];
-	int r = options_parse(opts, argc, argv, index, error);
+	int r;
 
-	if (r == 0)
+	if (line->words_only)
 		return EXIT_OK;
+	r = options_parse(opts, line->argc, line->argv, &line->index, error);
+	if (r >= 0) {
+		line->words_only = r == 1;
+		return EXIT_OK;
+	}
 	if (r == -ENOMEM) {
 		say("out of memory");
 		return EXIT_FAILED;
@@ -125,68 +121,137 @@ static int parse(struct options *opts, int argc, char **argv, int *index)
 	return EXIT_USAGE;
 }
 
-static int with_command(struct options *opts, int argc, char **argv, int index)
+/* Which command is meant; returns EXIT_OK or has said what is wrong. */
+static int find(struct options *opts, struct line *line,
+		const struct command **ret_command)
 {
+	const char *verb = line->argv[line->index++], *group = NULL;
 	const struct command *command;
-	const char *verb = argv[index++];
-	enum flag stray;
 	int r;
 
-	if (strcmp(verb, "job") == 0) {
-		r = parse(opts, argc, argv, &index);
+	if (strcmp(verb, "job") == 0 || strcmp(verb, "network") == 0) {
+		group = verb;
+		opts->under_job = strcmp(verb, "job") == 0;
+		r = parse(opts, line);
 		if (r != EXIT_OK)
 			return r;
-		if (opts->help)
-			return print_help("run");
-		if (index >= argc) {
-			say("must specify a command: rnx job run [flags] COMMAND [ARG...]");
+		if (line->index >= line->argc) {
+			*ret_command = opts->under_job ? command_find(NULL, "run")
+						       : command_find(group, "create");
+			if (opts->help)
+				return EXIT_OK;
+			say(opts->under_job
+				    ? "must specify a command: rnx job run [flags] "
+				      "COMMAND [ARG...]"
+				    : "must specify a command: rnx network create, list "
+				      "or remove");
 			return EXIT_USAGE;
 		}
-		verb = argv[index++];
-		command = strcmp(verb, "run") == 0 ? find_command(verb) : NULL;
-		if (!command)
-			return unknown_command(verb, "");
-	} else {
-		command = find_command(verb);
-		if (!command)
-			return unknown_verb(verb);
+		verb = line->argv[line->index++];
 	}
+	command = command_find(opts->under_job ? NULL : group, verb);
+	if (!command || (opts->under_job && !command->verb))
+		return group ? unknown_command(group, verb, "") : unknown_verb(verb);
+	*ret_command = command;
+	return EXIT_OK;
+}
 
-	r = parse(opts, argc, argv, &index);
+static int misplaced(const struct command *command, enum flag flag)
+{
+	say("--%s: is a flag of %s, not of %s%s%s", flag_table[flag].name,
+	    scope_name(flag_table[flag].scope), command->group ? command->group : "",
+	    command->group ? " " : "", command->name);
+	return EXIT_USAGE;
+}
+
+static int wrong_words(const struct command *command, char **words, unsigned int count)
+{
+	const char *group = command->group ? command->group : "";
+	const char *blank = command->group ? " " : "";
+	char buf[SHOWN_MAX];
+
+	if (count < command->least && command->run == cmd_run)
+		say("must specify a command: rnx run [flags] COMMAND [ARG...]");
+	else if (count < command->least)
+		say("%s%s%s: something is missing: rnx %s%s%s %s", group, blank,
+		    command->name, group, blank, command->name, command->words);
+	else if (command->most == 0)
+		say("%s%s%s takes no arguments: '%s'", group, blank, command->name,
+		    shown(buf, words[0]));
+	else
+		say("%s%s%s: too much: '%s'", group, blank, command->name,
+		    shown(buf, words[command->most]));
+	return EXIT_USAGE;
+}
+
+static int carry_out(struct options *opts, const struct command *command, char **words,
+		     unsigned int count)
+{
+	enum flag stray;
+
+	if (opts->help)
+		return print_help(command);
+	if (opts->version)
+		return cmd_version(opts, words + count);
+	stray = options_outside(opts, command->scope | SCOPE_ANY);
+	if (stray != FLAG_COUNT)
+		return misplaced(command, stray);
+	if (count < command->least || count > command->most)
+		return wrong_words(command, words, count);
+	return command->run(opts, words);
+}
+
+static int with_command(struct options *opts, struct line *line)
+{
+	const struct command *command = NULL;
+	unsigned int count = 0;
+	char **words;
+	int r = find(opts, line, &command);
+
+	if (r == EXIT_OK)
+		r = parse(opts, line);
 	if (r != EXIT_OK)
 		return r;
-	if (opts->help)
-		return print_help(command->name);
-	if (opts->version)
-		return cmd_version(opts, argv + argc);
-	stray = options_outside(opts, command->scope);
-	if (stray != FLAG_COUNT) {
-		say("--%s: is a flag of run, not of %s", flag_table[stray].name,
-		    command->name);
-		return EXIT_USAGE;
+	/* What follows the command to run is its own. */
+	if (command->run == cmd_run)
+		return carry_out(opts, command, line->argv + line->index,
+				 (unsigned int)(line->argc - line->index));
+	words = calloc((size_t)line->argc + 1, sizeof(*words));
+	if (!words) {
+		say("out of memory");
+		return EXIT_FAILED;
 	}
-	return command->run(opts, argv + index);
+	while (r == EXIT_OK && line->index < line->argc && !opts->help &&
+	       !opts->version) {
+		words[count++] = line->argv[line->index++];
+		r = parse(opts, line);
+	}
+	if (r == EXIT_OK)
+		r = carry_out(opts, command, words, count);
+	free(words);
+	return r;
 }
 
 int main(int argc, char **argv)
 {
-	struct options opts = { .network = JL_NETWORK_NONE,
-				.seccomp = JL_SECCOMP_DEFAULT };
-	int index = 1, r;
+	struct line line = { .argc = argc, .argv = argv, .index = 1 };
+	struct options opts;
+	int r;
 
 	if (fill_standard_fds() < 0)
 		return EXIT_FAILED;
-	r = parse(&opts, argc, argv, &index);
+	options_init(&opts);
+	r = parse(&opts, &line);
 	if (r != EXIT_OK) {
 		/* said already */
 	} else if (opts.version) {
 		r = cmd_version(&opts, argv + argc);
-	} else if (index < argc) {
-		r = with_command(&opts, argc, argv, index);
+	} else if (line.index < argc) {
+		r = with_command(&opts, &line);
 	} else if (opts.help) {
 		r = print_help(NULL);
 	} else {
-		say("must specify a command: " COMMAND_LIST ", see rnx help");
+		say("must specify a command, see rnx help");
 		r = EXIT_USAGE;
 	}
 	options_done(&opts);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,67 +10,11 @@
 
 #include <joblet/job.h>
 
+#include "job.h"
 #include "output.h"
 #include "values.h"
 
 #define TIMEOUT_MAX_USEC (UINT64_C(366) * 24 * 3600 * 1000000)
-
-const struct flag_info flag_table[FLAG_COUNT] = {
-	[FLAG_HELP] = { "help", 'h', SCOPE_ANY, NULL, "show help for a command", NULL },
-	[FLAG_VERSION] = { "version", 'v', SCOPE_ANY, NULL, "show the version", NULL },
-	[FLAG_MAX_CPU] = { "max-cpu", 0, SCOPE_RUN, "PERCENT",
-			   "CPU time in percent of one core; 0 = no limit",
-			   "a whole number of percent from 0 to 10000 (0 = no limit)" },
-	[FLAG_MAX_MEMORY] = { "max-memory", 0, SCOPE_RUN, "SIZE",
-			      "memory in MiB, or as 64M or 2G; 0 = no limit",
-			      "a whole number of MiB, or a number with K, M, G or T" },
-	[FLAG_MAX_IOBPS] = { "max-iobps", 0, SCOPE_RUN, "RATE",
-			     "disk bytes per second, each way; 5M for MiB; 0 = no limit",
-			     "a whole number of bytes per second, or a number with K, M, G or T" },
-	[FLAG_MAX_PIDS] = { "max-pids", 0, SCOPE_RUN, "N",
-			    "processes and threads; default 4096; 0 = no limit",
-			    "a whole number from 0 to 4194304 (0 = no limit)" },
-	[FLAG_CPU_CORES] = { "cpu-cores", 0, SCOPE_RUN, "LIST",
-			     "cores to run on, for instance 2 or 0-3 or 0-1,4-5",
-			     "a list of cores such as 2, 0-3 or 0-1,4-5" },
-	[FLAG_TIMEOUT] = { "timeout", 0, SCOPE_RUN, "TIME",
-			   "end the job after this time: 45s, 5min, 2h30m, 500ms",
-			   "a time such as 45s, 5min, 2h30m or 500ms, at most 366 days "
-			   "(0 = no limit)" },
-	[FLAG_ENV] = { "env", 'e', SCOPE_RUN, "NAME=VALUE",
-		       "set an environment variable; may be repeated", "NAME=VALUE" },
-	[FLAG_SECRET_ENV] = { "secret-env", 's', SCOPE_RUN, "NAME=VALUE",
-			      "the same, with the value never shown", "NAME=VALUE" },
-	[FLAG_WORK_DIR] = { "work-dir", 0, SCOPE_RUN, "PATH",
-			    "working directory inside the job; default /work",
-			    "an absolute path" },
-	[FLAG_HOSTNAME] = { "hostname", 0, SCOPE_RUN, "NAME",
-			    "host name inside the job; default joblet", "a host name" },
-	[FLAG_NAME] = { "name", 0, SCOPE_RUN, "NAME", "name of the job",
-			"a name of letters, digits, '.', '_' and '-'" },
-	[FLAG_USER] = { "user", 0, SCOPE_RUN, "USER[:GROUP]",
-			"user inside the job: root (default), nobody, or a number",
-			"root, nobody or a number from 0 to 65534, with or without :GROUP" },
-	[FLAG_NETWORK] = { "network", 0, SCOPE_RUN, "MODE",
-			   "none (default, loopback only) or host", "none or host" },
-	[FLAG_SECCOMP] = { "seccomp", 0, SCOPE_RUN, "LEVEL",
-			   "system call filter: off, default or strict",
-			   "off, default or strict" },
-	[FLAG_INIT] = { "init", 0, SCOPE_RUN, NULL,
-			"put a small init in front that reaps orphans", "true or false" },
-	[FLAG_RM] = { "rm", 0, SCOPE_RUN, NULL,
-		      "leave nothing behind; so it is for every job here",
-		      "true or false" },
-	[FLAG_EXPLAIN] = { "explain", 0, SCOPE_RUN, NULL,
-			   "show what would be done, start nothing", "true or false" },
-	[FLAG_QUIET] = { "quiet", 'q', SCOPE_RUN, NULL, "no warnings", "true or false" },
-};
-
-/* Flags of other versions: people who use them should not have to guess. */
-static const char *const not_here[] = { "config",     "detach", "follow",   "gpu",
-					"gpu-memory", "json",	"node",	    "runtime",
-					"schedule",   "server", "upload",   "upload-dir",
-					"volume",     "wait",	"workflow", NULL };
 
 static int fail(char error[OPTIONS_ERROR_MAX], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -99,7 +44,8 @@ static int bad_number(char error[OPTIONS_ERROR_MAX], enum flag flag, const char 
 	size_t len = value ? strlen(value) : 0;
 	char buf[SHOWN_MAX];
 
-	if (code == -ERANGE && (flag == FLAG_MAX_MEMORY || flag == FLAG_MAX_IOBPS))
+	if (code == -ERANGE && (flag == FLAG_MAX_MEMORY || flag == FLAG_MAX_IOBPS ||
+				flag == FLAG_DISK || flag == FLAG_MAX_NET_BPS))
 		return fail(error, "--%s=%s: is too large", flag_table[flag].name,
 			    shown(buf, value));
 	if (flag == FLAG_TIMEOUT && len > 0 && len < 20 &&
@@ -109,40 +55,64 @@ static int bad_number(char error[OPTIONS_ERROR_MAX], enum flag flag, const char 
 	return bad_value(error, flag, value);
 }
 
-static int add_env(struct options *opts, enum flag flag, const char *value,
-		   char error[OPTIONS_ERROR_MAX])
+static int add_repeated(struct options *opts, enum flag flag, const char *value,
+			char error[OPTIONS_ERROR_MAX])
 {
-	struct env_option *list;
+	struct repeated *list;
 
-	/* A secret without a name is still a secret: it is not shown. */
-	if (!strchr(value, '=') || *value == '=')
-		return bad_value(error, flag, flag == FLAG_SECRET_ENV ? "***" : value);
-	list = realloc(opts->env, (opts->env_count + 1) * sizeof(*list));
+	if (flag == FLAG_ENV || flag == FLAG_SECRET_ENV) {
+		/* A secret without a name is still a secret: it is not shown. */
+		if (!strchr(value, '=') || *value == '=')
+			return bad_value(error, flag,
+					 flag == FLAG_SECRET_ENV ? "***" : value);
+	} else if (!*value) {
+		return bad_value(error, flag, value);
+	}
+	list = realloc(opts->repeated, (opts->repeated_count + 1) * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
-	list[opts->env_count].text = value;
-	list[opts->env_count].secret = flag == FLAG_SECRET_ENV;
-	opts->env = list;
-	opts->env_count++;
+	list[opts->repeated_count].flag = flag;
+	list[opts->repeated_count].text = value;
+	opts->repeated = list;
+	opts->repeated_count++;
 	return 0;
 }
 
-static int set_network(struct options *opts, const char *value,
-		       char error[OPTIONS_ERROR_MAX])
+/* States, separated by commas; given twice they add up. */
+static int set_states(struct options *opts, const char *value,
+		      char error[OPTIONS_ERROR_MAX])
 {
-	char buf[SHOWN_MAX];
+	static const char *const names[] = { "SCHEDULED", "PENDING",   "INITIALIZING",
+					     "RUNNING",	  "COMPLETED", "FAILED",
+					     "STOPPED",	  "CANCELED",  NULL };
+	const char *rest = value;
 
-	if (strcmp(value, "none") == 0) {
-		opts->network = JL_NETWORK_NONE;
-		return 0;
+	while (*rest) {
+		size_t len = strcspn(rest, ",");
+		char word[32], upper[32], buf[SHOWN_MAX];
+		const char *meant;
+		int state;
+
+		(void)snprintf(word, sizeof(word), "%.*s", (int)(len < 31 ? len : 31),
+			       rest);
+		state = state_by_name(word);
+		if (state < 0) {
+			for (size_t i = 0; i < sizeof(upper); i++)
+				upper[i] = (char)toupper((unsigned char)word[i]);
+			meant = closest(upper, names);
+			if (!meant)
+				break;
+			return fail(error,
+				    "--status=%s: there is no such state, did you "
+				    "mean %s?",
+				    shown(buf, word), meant);
+		}
+		opts->states |= UINT32_C(1) << state;
+		rest += len;
+		if (*rest)
+			rest++;
 	}
-	if (strcmp(value, "host") == 0) {
-		opts->network = JL_NETWORK_HOST;
-		return 0;
-	}
-	return fail(error,
-		    "--network=%s: must be none or host, this version has no others",
-		    shown(buf, value));
+	return *rest || !*value ? bad_value(error, FLAG_STATUS, value) : 0;
 }
 
 static int set_seccomp(struct options *opts, const char *value)
@@ -166,11 +136,90 @@ static int set_text(const char **slot, const char *value)
 	return 0;
 }
 
+/* Where a text goes, or NULL. */
+static const char **text_of(struct options *opts, enum flag flag)
+{
+	switch (flag) {
+	case FLAG_CPU_CORES:
+		return &opts->cpu_cores;
+	case FLAG_WORK_DIR:
+		return &opts->work_dir;
+	case FLAG_HOSTNAME:
+		return &opts->hostname;
+	case FLAG_NAME:
+		return &opts->name;
+	case FLAG_NETWORK:
+		return &opts->network;
+	case FLAG_SCHEDULE:
+		return &opts->schedule;
+	case FLAG_EVERY:
+		return &opts->every;
+	case FLAG_CRON:
+		return &opts->cron;
+	case FLAG_SINCE:
+		return &opts->since;
+	case FLAG_CIDR:
+		return &opts->cidr;
+	case FLAG_SERVER:
+		return &opts->server;
+	case FLAG_NODE:
+		return &opts->node;
+	case FLAG_CONFIG:
+		return &opts->config;
+	case FLAG_STATE_DIR:
+		return &opts->state_dir;
+	default:
+		return NULL;
+	}
+}
+
+/* Where a switch goes, or NULL for one that changes nothing. */
+static bool *switch_of(struct options *opts, enum flag flag)
+{
+	switch (flag) {
+	case FLAG_HELP:
+		return &opts->help;
+	case FLAG_VERSION:
+		return &opts->version;
+	case FLAG_JSON:
+		return &opts->json;
+	case FLAG_QUIET:
+		return &opts->quiet;
+	case FLAG_INIT:
+		return &opts->init;
+	case FLAG_RM:
+		return &opts->rm;
+	case FLAG_EXPLAIN:
+		return &opts->explain;
+	case FLAG_DETACH:
+		return &opts->detach;
+	case FLAG_INTERACTIVE:
+		return &opts->interactive;
+	case FLAG_FOLLOW:
+		return &opts->follow;
+	case FLAG_NO_FOLLOW:
+		return &opts->no_follow;
+	case FLAG_TIMESTAMPS:
+		return &opts->timestamps;
+	case FLAG_STDOUT:
+		return &opts->only_stdout;
+	case FLAG_STDERR:
+		return &opts->only_stderr;
+	case FLAG_FORCE:
+		return &opts->force;
+	case FLAG_VERBOSE:
+		return &opts->verbose;
+	default:
+		return NULL;
+	}
+}
+
 /* value is NULL for a switch without one. */
 static int set_flag(struct options *opts, enum flag flag, const char *value,
 		    char error[OPTIONS_ERROR_MAX])
 {
 	uint64_t number = 0;
+	const char **text;
 	bool on = true;
 	int r = 0;
 
@@ -178,12 +227,6 @@ static int set_flag(struct options *opts, enum flag flag, const char *value,
 		r = value_bool(value, &on);
 
 	switch (r < 0 ? FLAG_COUNT : flag) {
-	case FLAG_HELP:
-		opts->help = on;
-		break;
-	case FLAG_VERSION:
-		opts->version = on;
-		break;
 	case FLAG_MAX_CPU:
 		r = value_number(value, 10000, &number);
 		opts->cpu_percent = (uint32_t)number;
@@ -191,8 +234,14 @@ static int set_flag(struct options *opts, enum flag flag, const char *value,
 	case FLAG_MAX_MEMORY:
 		r = value_bytes(value, 1024 * 1024, &opts->memory_bytes);
 		break;
+	case FLAG_DISK:
+		r = value_bytes(value, 1024 * 1024, &opts->disk_bytes);
+		break;
 	case FLAG_MAX_IOBPS:
 		r = value_bytes(value, 1, &opts->io_bps);
+		break;
+	case FLAG_MAX_NET_BPS:
+		r = value_bytes(value, 1, &opts->net_bps);
 		break;
 	case FLAG_MAX_PIDS:
 		r = value_number(value, 4194304, &opts->pids);
@@ -202,81 +251,50 @@ static int set_flag(struct options *opts, enum flag flag, const char *value,
 		if (r == 0 && opts->timeout_usec > TIMEOUT_MAX_USEC)
 			r = -ERANGE;
 		break;
+	case FLAG_RETRIES:
+		r = value_number(value, 100, &number);
+		opts->retries = (uint32_t)number;
+		break;
+	case FLAG_PRIORITY:
+		r = value_number(value + (*value == '-'), 100, &number);
+		opts->priority = *value == '-' ? -(int)number : (int)number;
+		break;
+	case FLAG_LIMIT:
+		r = value_number(value, 1000000, &number);
+		opts->limit = (uint32_t)number;
+		if (r == 0 && number == 0)
+			r = -ERANGE;
+		break;
+	case FLAG_TAIL:
+	case FLAG_LINES:
+		r = value_number(value, UINT64_MAX - 1, &opts->tail);
+		break;
 	case FLAG_ENV:
 	case FLAG_SECRET_ENV:
-		return add_env(opts, flag, value, error);
-	case FLAG_CPU_CORES:
-		r = set_text(&opts->cpu_cores, value);
-		break;
-	case FLAG_WORK_DIR:
-		r = set_text(&opts->work_dir, value);
-		break;
-	case FLAG_HOSTNAME:
-		r = set_text(&opts->hostname, value);
-		break;
-	case FLAG_NAME:
-		r = set_text(&opts->name, value);
-		break;
+	case FLAG_UPLOAD:
+	case FLAG_UPLOAD_DIR:
+	case FLAG_ALLOW_NET:
+	case FLAG_PUBLISH:
+		return add_repeated(opts, flag, value, error);
+	case FLAG_STATUS:
+		return set_states(opts, value, error);
 	case FLAG_USER:
 		r = value_user(value, &opts->uid, &opts->gid);
 		break;
-	case FLAG_NETWORK:
-		return set_network(opts, value, error);
 	case FLAG_SECCOMP:
 		r = set_seccomp(opts, value);
 		break;
-	case FLAG_INIT:
-		opts->init = on;
-		break;
-	case FLAG_RM:
-		opts->rm = on;
-		break;
-	case FLAG_EXPLAIN:
-		opts->explain = on;
-		break;
-	case FLAG_QUIET:
-		opts->quiet = on;
-		break;
 	case FLAG_COUNT:
+		break;
+	default:
+		text = text_of(opts, flag);
+		if (text)
+			r = set_text(text, value);
+		else if (switch_of(opts, flag))
+			*switch_of(opts, flag) = on;
 		break;
 	}
 	return r < 0 ? bad_number(error, flag, value, r) : 0;
-}
-
-static bool starts_with(const char *text, const char *start)
-{
-	return strncmp(text, start, strlen(start)) == 0;
-}
-
-/* The flag that was probably meant: one name is part of the other, or nearly the same. */
-static const char *similar_flag(const char *name)
-{
-	const char *names[FLAG_COUNT + 1] = { NULL };
-	size_t len = strlen(name);
-	char singular[64];
-
-	for (size_t i = 0; i < FLAG_COUNT; i++)
-		names[i] = flag_table[i].name;
-	if (len >= 3) {
-		(void)snprintf(singular, sizeof(singular), "%.*s",
-			       (int)(len - (name[len - 1] == 's')), name);
-		for (size_t i = 0; i < FLAG_COUNT; i++) {
-			if (starts_with(names[i], "max-") &&
-			    starts_with(names[i] + 4, singular))
-				return names[i];
-		}
-		for (size_t i = 0; i < FLAG_COUNT; i++) {
-			if (starts_with(names[i], singular) ||
-			    (strlen(names[i]) >= 3 && starts_with(name, names[i])))
-				return names[i];
-		}
-		for (size_t i = 0; i < FLAG_COUNT; i++) {
-			if (strstr(names[i], singular) ||
-			    (strlen(names[i]) >= 3 && strstr(name, names[i])))
-				return names[i];
-		}
-	}
-	return closest(name, names);
 }
 
 static int not_yet(char error[OPTIONS_ERROR_MAX], const char *name)
@@ -294,14 +312,14 @@ static int unknown_flag(char error[OPTIONS_ERROR_MAX], const char *word)
 	/* What stands behind '=' may be a secret. */
 	(void)snprintf(name, sizeof(name), "%.*s", (int)(len < 60 ? len : 60), text);
 	if (dashes == 2) {
-		for (size_t i = 0; not_here[i]; i++) {
-			if (strcmp(name, not_here[i]) == 0)
+		for (size_t i = 0; flags_not_here[i]; i++) {
+			if (strcmp(name, flags_not_here[i]) == 0)
 				return not_yet(error, name);
 		}
 	}
 	/* With one dash, of a letter nothing can be guessed. */
 	if (dashes == 2 || len > 1)
-		meant = similar_flag(name);
+		meant = flag_meant(name);
 	if (meant)
 		return fail(error, "unknown flag: %.*s%s, did you mean --%s?",
 			    (int)dashes, word, shown(buf, name), meant);
@@ -362,7 +380,7 @@ int options_parse(struct options *opts, int argc, char **argv, int *index,
 			return 0;
 		(*index)++;
 		if (strcmp(word, "--") == 0)
-			return 0;
+			return 1;
 		if (means_volume(word, *index < argc ? argv[*index] : NULL))
 			return not_yet(error, "volume");
 		flag = find_flag(word, &value);
@@ -378,7 +396,7 @@ int options_parse(struct options *opts, int argc, char **argv, int *index,
 		r = set_flag(opts, flag, value, error);
 		if (r < 0)
 			return r;
-		opts->seen |= UINT32_C(1) << flag;
+		opts->seen |= UINT64_C(1) << flag;
 		opts->given[flag] = value;
 		if (opts->help || opts->version)
 			return 0;
@@ -395,9 +413,23 @@ enum flag options_outside(const struct options *opts, uint32_t scope)
 	return FLAG_COUNT;
 }
 
+size_t options_count(const struct options *opts, enum flag flag)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < opts->repeated_count; i++)
+		count += opts->repeated[i].flag == flag;
+	return count;
+}
+
+void options_init(struct options *opts)
+{
+	*opts = (struct options){ .seccomp = JL_SECCOMP_DEFAULT, .tail = UNKNOWN };
+}
+
 void options_done(struct options *opts)
 {
-	free(opts->env);
-	opts->env = NULL;
-	opts->env_count = 0;
+	free(opts->repeated);
+	opts->repeated = NULL;
+	opts->repeated_count = 0;
 }

@@ -3,22 +3,33 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-/* Bytes of the valid, printable UTF-8 character at text; 0 when there is none. */
-static size_t printable(const unsigned char *text)
+#include <joblet/log.h>
+
+#include "backend.h"
+
+/* Decodes one UTF-8 character of at most max bytes; returns its length, or 0. */
+static size_t decode(const unsigned char *text, size_t max, uint32_t *ret_point)
 {
 	uint32_t point, low;
 	size_t len;
 
-	if (text[0] < 0x80)
-		return text[0] >= 0x20 && text[0] != 0x7f;
+	if (max == 0)
+		return 0;
+	if (text[0] < 0x80) {
+		*ret_point = text[0];
+		return 1;
+	}
 	if ((text[0] & 0xe0) == 0xc0) {
 		len = 2;
 		point = text[0] & 0x1f;
-		low = 0xa0; /* U+0080 to U+009F are control characters */
+		low = 0x80;
 	} else if ((text[0] & 0xf0) == 0xe0) {
 		len = 3;
 		point = text[0] & 0x0f;
@@ -30,6 +41,8 @@ static size_t printable(const unsigned char *text)
 	} else {
 		return 0;
 	}
+	if (len > max)
+		return 0;
 	for (size_t i = 1; i < len; i++) {
 		if ((text[i] & 0xc0) != 0x80)
 			return 0;
@@ -37,17 +50,33 @@ static size_t printable(const unsigned char *text)
 	}
 	if (point < low || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
 		return 0;
-	/* Line separators and the marks that turn the direction of what follows. */
-	if ((point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069))
+	*ret_point = point;
+	return len;
+}
+
+size_t utf8_length(const char *text, size_t max)
+{
+	uint32_t point;
+
+	return decode((const unsigned char *)text, max, &point);
+}
+
+/* Bytes of the valid, printable UTF-8 character at text; 0 when there is none. */
+static size_t printable(const unsigned char *text)
+{
+	uint32_t point;
+	size_t len = decode(text, strnlen((const char *)text, 4), &point);
+
+	/* Control characters, and marks that turn the direction of what follows. */
+	if (len == 0 || point < 0x20 || (point >= 0x7f && point < 0xa0) ||
+	    point == 0x061c || point == 0x200e || point == 0x200f ||
+	    (point >= 0x2028 && point <= 0x202e) ||
+	    (point >= 0x2066 && point <= 0x2069) || point == 0xfeff)
 		return 0;
 	return len;
 }
 
-/*
- * Copies text with what is not printable as \xNN, up to max bytes of it; buf has room for
- * four times as many. Returns whether it was all.
- */
-static bool escape(char *buf, const char *text, size_t max)
+const char *escape_some(char *buf, const char *text, size_t max)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	size_t taken = 0, out = 0;
@@ -65,7 +94,7 @@ static bool escape(char *buf, const char *text, size_t max)
 		}
 	}
 	buf[out] = 0;
-	return !p[taken];
+	return text + taken;
 }
 
 /* What was said may hold pieces of what was given: it stays on its line. */
@@ -77,14 +106,29 @@ void say(const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	(void)escape(line, text, sizeof(text));
+	(void)escape_some(line, text, sizeof(text));
 	/* Nothing can be done about a stderr that cannot be written. */
 	(void)fprintf(stderr, "rnx: %s\n", line);
 }
 
+int say_fault(const struct fault *fault)
+{
+	say("%s", fault->text);
+	return fault_exit(fault);
+}
+
+/* Warnings are for people: whoever reads stderr through a pipe wants the job's alone. */
+void say_log(void *data, int level, const char *module, const char *text)
+{
+	(void)data;
+	(void)module;
+	if (level < JL_LOG_WARNING || (level == JL_LOG_WARNING && isatty(STDERR_FILENO)))
+		say("%s", text);
+}
+
 const char *shown(char buf[SHOWN_MAX], const char *value)
 {
-	if (!escape(buf, value, 60))
+	if (*escape_some(buf, value, 60))
 		memcpy(buf + strlen(buf), "...", 4);
 	return buf;
 }
@@ -132,6 +176,18 @@ const char *show_usec(char buf[64], uint64_t usec)
 	if (out == 0)
 		memcpy(buf, "0s", 3);
 	return buf;
+}
+
+bool stdin_has_data(void)
+{
+	struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct stat stat;
+
+	if (fstat(STDIN_FILENO, &stat) < 0)
+		return false;
+	if (S_ISREG(stat.st_mode))
+		return stat.st_size > 0;
+	return S_ISFIFO(stat.st_mode) && poll(&fd, 1, 0) > 0 && (fd.revents & POLLIN);
 }
 
 void print_wrapped(FILE *out, const char *text, int indent, int width)

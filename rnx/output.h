@@ -6,6 +6,7 @@
 #ifndef RNX_OUTPUT_H
 #define RNX_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +26,19 @@ enum {
 /* One line on stderr, "rnx: " in front and a line end behind. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+struct fault;
+/* The sentence of a failure; returns the exit code for it. */
+int say_fault(const struct fault *fault);
+/* A jl_log_fn: errors, and warnings when a person reads stderr. */
+void say_log(void *data, int level, const char *module, const char *text);
+
+/* Bytes of the valid UTF-8 character that text, of max bytes, begins with; else 0. */
+size_t utf8_length(const char *text, size_t max);
+/*
+ * Copies up to max bytes of text, bytes that are not printable UTF-8 as \xNN; buf has
+ * room for four times as many and four more. Returns where it stopped.
+ */
+const char *escape_some(char *buf, const char *text, size_t max);
 /* Room for shown(): 60 bytes of the value, each up to four characters, and an ellipsis.
  */
 #define SHOWN_MAX 256
@@ -38,6 +52,9 @@ const char *shown(char buf[SHOWN_MAX], const char *value);
 const char *show_bytes(char buf[32], uint64_t bytes);
 /* "2s", "500ms", "2h30m". Returns buf. */
 const char *show_usec(char buf[64], uint64_t usec);
+
+/* Whether somebody sent something to standard input: a pipe or a file with content. */
+bool stdin_has_data(void);
 
 /* Prints text in lines of at most width columns, each with indent spaces in front. */
 void print_wrapped(FILE *out, const char *text, int indent, int width);

@@ -29,20 +29,11 @@ int signals_open(void)
 	return fd;
 }
 
-int signals_forward(int fd, jl_job *job, unsigned int *interrupts)
+int signals_next(int fd)
 {
 	struct signalfd_siginfo info;
 
-	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		int r;
-
-		if (info.ssi_signo == SIGINT && ++*interrupts >= 3)
-			r = jl_job_kill(job, NULL);
-		else
-			r = jl_job_signal(job, (int)info.ssi_signo, NULL);
-		/* -ESRCH: the job has just ended, which is what will be noticed next. */
-		if (r < 0 && r != -ESRCH)
-			return r;
-	}
-	return 0;
+	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return 0;
+	return (int)info.ssi_signo;
 }
