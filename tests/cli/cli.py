@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What the tests of rnx share: running it, and telling the result as TAP."""
 
+import atexit
+import ctypes
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 
 RNX = os.path.join(os.environ.get("JOBLET_BUILD_DIR", "build"), "rnx", "rnx")
@@ -16,8 +20,37 @@ if not os.access(RNX, os.X_OK):
     print(f"Bail out! {RNX} is not built")
     sys.exit(1)
 
+ROOT = os.geteuid() == 0
+# Jobs of the tests are kept in a folder of their own, and no configuration of this user
+# sends them elsewhere.
+STATE = tempfile.mkdtemp(prefix="rnx-test-")
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
+os.environ["JOBLET_STATE_DIR"] = STATE
+for _name in ("JOBLET_SERVER", "JOBLET_NODE", "RNX_CONFIG", "RNX_CONFIG_PATH", "NO_COLOR"):
+    os.environ.pop(_name, None)
+
 tests = []
 started = []
+
+
+def private_network():
+    """Jobs of root make networks: here in a namespace that goes with the test."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    clone_newns, clone_newnet = 0x20000, 0x40000000
+    ms_rec, ms_private, ms_nosuid = 0x4000, 0x40000, 2
+    nets = b"/run/joblet/net"
+    if libc.unshare(clone_newns | clone_newnet) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    if libc.mount(None, b"/", None, ms_rec | ms_private, None) != 0:
+        raise OSError(ctypes.get_errno(), "making mounts private")
+    # What is written down about networks belongs to the namespace they are in.
+    os.makedirs(nets, mode=0o755, exist_ok=True)
+    if libc.mount(b"none", nets, b"tmpfs", ms_nosuid, b"mode=0755") != 0:
+        raise OSError(ctypes.get_errno(), "mounting /run/joblet/net")
+
+
+if ROOT:
+    private_network()
 
 
 class Skip(Exception):
@@ -39,6 +72,33 @@ def rnx(*args, stdin=b"", timeout=60, **more):
     more.setdefault("stdout", subprocess.PIPE)
     more.setdefault("stderr", subprocess.PIPE)
     return subprocess.run([RNX, *args], timeout=timeout, check=False, **more)
+
+
+def good(*args, **more):
+    """Standard output of an rnx that ends well and has nothing to say on stderr."""
+    result = rnx(*args, **more)
+    same((result.returncode, result.stderr), (0, b""), f"exit code and stderr of {args}")
+    return result.stdout.decode()
+
+
+def good_json(*args, **more):
+    """The same, as the object it prints."""
+    return json.loads(good("--json", *args, **more))
+
+
+def failed(code, *args, **more):
+    """The one line on stderr of an rnx that fails with this code."""
+    result = rnx(*args, **more)
+    same((result.returncode, result.stdout), (code, b""), f"exit code and stdout of {args}")
+    text = result.stderr.decode()
+    assert text.startswith("rnx: ") and text.endswith("\n"), text
+    same(text.count("\n"), 1, f"lines of {text!r}")
+    return text[len("rnx: "):-1]
+
+
+def submit(*args):
+    """Starts a job and returns its number as text."""
+    return str(good_json("run", *args)["number"])
 
 
 def start(*args, **more):

@@ -9,9 +9,7 @@ import signal
 import subprocess
 import time
 
-from cli import MUST_RUN, RNX, Skip, main, need, rnx, same, start, test
-
-ROOT = os.geteuid() == 0
+from cli import MUST_RUN, ROOT, RNX, Skip, good, main, need, rnx, same, start, test
 
 
 def limits(*names):
@@ -170,7 +168,7 @@ def an_image_is_not_a_command():
 @test
 def what_a_command_not_found_may_have_meant_is_told():
     for name, hint in (("./build.sh", "none of your folders"),
-                       ("/home/me/prog", "through standard input"),
+                       ("/home/me/prog", "--upload"),
                        ("ls -la", "separate words"),
                        ("FOO=1", "use -e FOO=1"),
                        ("FOO=/a make", "use -e FOO=/a")):
@@ -213,7 +211,12 @@ def closed_streams_stay_closed():
     result = subprocess.run(["sh", "-c", f"'{RNX}' run sh -c 'read x; echo $?' <&-"],
                             capture_output=True, timeout=60, check=False)
     assert result.stdout.strip() not in (b"", b"0"), result
+    # The log takes what standard output does not.
     result = subprocess.run(["sh", "-c", f"'{RNX}' run sh -c 'echo x || exit 9' >&-"],
+                            capture_output=True, timeout=60, check=False)
+    same((result.returncode, result.stdout), (1, b""))
+    same(result.stderr, b"rnx: cannot write to standard output: Bad file descriptor\n")
+    result = subprocess.run(["sh", "-c", f"'{RNX}' run -i sh -c 'echo x || exit 9' >&-"],
                             capture_output=True, timeout=60, check=False)
     same((result.returncode, result.stdout), (9, b""))
 
@@ -231,14 +234,54 @@ def a_folder_as_stdin_is_refused():
 
 @test
 def a_reader_that_goes_away_ends_the_job():
-    # PID 1 is spared the signal and gets the error of its write; a child gets the signal.
-    for command, code in ((("yes",), 1), (("sh", "-c", "yes; exit $?"), 141)):
+    for command in (("yes",), ("sh", "-c", "yes; exit $?"), ("sh", "-c", "trap '' PIPE; yes")):
         job = start("run", *command)
         same(job.stdout.readline(), b"y\n")
         job.stdout.close()
         job.stdout = None
         job.communicate(timeout=30)
-        same(job.returncode, code, command)
+        same(job.returncode, 141, command)
+        same(good("list", "--status=RUNNING"), "No jobs found\n")
+    # With its own streams PID 1 is spared the signal and gets the error of its write.
+    job = start("run", "-i", "yes")
+    same(job.stdout.readline(), b"y\n")
+    job.stdout.close()
+    job.stdout = None
+    job.communicate(timeout=30)
+    same(job.returncode, 1)
+
+
+@test
+def a_slow_reader_of_one_stream_does_not_hold_up_the_other_or_signals():
+    job = start("run", "sh", "-c",
+                "while :; do head -c 100000 /dev/zero; sleep 0.02; done & "
+                "trap 'echo end >&2; exit 5' TERM; echo ready >&2; wait")
+    same(job.stderr.readline(), b"ready\n")
+    time.sleep(0.3)
+    job.send_signal(signal.SIGTERM)
+    same(job.stderr.readline(), b"end\n")
+    out, _ = job.communicate(timeout=60)
+    same(job.returncode, 5)
+    assert len(out) > 65536 and set(out) == {0}, len(out)
+
+
+@test
+def streams_keep_their_order_when_they_are_one():
+    script = "i=0; while [ $i -lt 200 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done"
+    result = rnx("run", "sh", "-c", script, stderr=subprocess.STDOUT)
+    same(result.returncode, 0)
+    lines = result.stdout.decode().splitlines()
+    same(len(lines), 400)
+    same([line for line in lines if line.startswith("out")], [f"out {i}" for i in range(200)])
+    same([line for line in lines if line.startswith("err")], [f"err {i}" for i in range(200)])
+
+
+@test
+def much_output_is_passed_on_byte_by_byte():
+    script = "head -c 50000000 /dev/zero | tr '\\0' x; echo end >&2"
+    result = rnx("run", "sh", "-c", script)
+    same((result.returncode, result.stderr, len(result.stdout)), (0, b"end\n", 50000000))
+    assert result.stdout == b"x" * 50000000
 
 
 @test
@@ -303,9 +346,7 @@ def users_inside():
 
 @test
 def network_none_is_loopback_only():
-    same(output("ls", "/sys/class/net").split() if os.path.isdir("/sys/class/net") and
-         rnx("run", "test", "-d", "/sys/class/net").returncode == 0 else ["lo"], ["lo"])
-    rows = output("cat", "/proc/net/dev").splitlines()[2:]
+    rows = output("--network=none", "cat", "/proc/net/dev").splitlines()[2:]
     same([row.split(":")[0].strip() for row in rows], ["lo"])
 
 
@@ -413,9 +454,22 @@ def an_ignored_hangup_stays_ignored():
 
 
 @test
-def a_killed_rnx_takes_its_job_along():
+def a_job_goes_on_when_rnx_is_killed():
+    job = start("run", "--name=survivor", "sh", "-c", "echo ready; read x; sleep 0.5; echo done")
+    ready(job)
+    job.kill()
+    job.wait(timeout=30)
+    job.stdout.close()
+    job.stderr.close()
+    row = [row for row in good("list", "--name=survivor").splitlines()[1:]][0].split()
+    same(good("log", row[0]), "ready\ndone\n")
+    same(good("wait", row[0]).splitlines()[1:], ["Status: COMPLETED", "Exit Code: 0"])
+
+
+@test
+def an_interactive_job_is_killed_with_rnx():
     mark = f"6{os.getpid()}"
-    job = start("run", "sh", "-c", f"echo ready; exec sleep {mark}")
+    job = start("run", "-i", "sh", "-c", f"echo ready; exec sleep {mark}")
     ready(job)
     job.kill()
     job.wait(timeout=30)

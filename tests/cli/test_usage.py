@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Mistakes on the command line, help, version: nothing here starts a job."""
 
+import json
 import os
+import re
 import subprocess
 
-from cli import RNX, main, rnx, same, test
+from cli import RNX, good, good_json, main, rnx, same, test
 
 BAD_VALUES = [
     # flag, value, what the line must hold besides both
@@ -45,9 +47,41 @@ BAD_VALUES = [
     ("--user", "bob", "65534"),
     ("--user", "65535", "65534"),
     ("--user", "0:", "65534"),
-    ("--network", "bridge", "none or host"),
-    ("--network", "isolated", "none or host"),
-    ("--network", "", "none or host"),
+    ("--network", "", "none, isolated, bridge, host"),
+    ("--network", "a/b", ""),
+    ("--network", "x" * 33, ""),
+    ("--network", "-x", ""),
+    ("--allow-net", "", "10.0.0.0/8"),
+    ("--allow-net", "everywhere", ""),
+    ("--allow-net", "10.0.0.0/33", ""),
+    ("--allow-net", "10.0.0.0/8:0", ""),
+    ("--publish", "", "8080:80"),
+    ("--publish", "8080", ""),
+    ("--publish", "0:80", ""),
+    ("--publish", "80:80/icmp", ""),
+    ("--max-net-bps", "fast", "bytes per second"),
+    ("--max-net-bps", "5", ""),
+    ("--disk", "big", "K, M, G or T"),
+    ("--retries", "-1", "0 to 100"),
+    ("--retries", "101", "0 to 100"),
+    ("--priority", "high", "-100 to 100"),
+    ("--priority", "101", "-100 to 100"),
+    ("--schedule", "", "2h30m"),
+    ("--schedule", "soon", ""),
+    ("--schedule", "0s", ""),
+    ("--schedule", "400d", ""),
+    ("--schedule", "2025-13-01T00:00:00", ""),
+    ("--every", "", "at least 1s"),
+    ("--every", "often", ""),
+    ("--every", "0s", ""),
+    ("--cron", "", "'0 2 * * *'"),
+    ("--cron", "* * * *", ""),
+    ("--cron", "61 * * * *", ""),
+    ("--cron", "0 0 30 2 *", ""),
+    ("--upload", "", "a file"),
+    ("--upload", "/no/such/file", ""),
+    ("--upload-dir", "", "a folder"),
+    ("--upload-dir", "/no/such/folder", ""),
     ("--seccomp", "max", "off, default or strict"),
     ("--env", "NOVALUE", "NAME=VALUE"),
     ("--env", "", "NAME=VALUE"),
@@ -81,7 +115,9 @@ def bad_values_are_named_with_their_flag():
         for form in forms:
             text = one_line(rnx("run", *form, "true"))
             shown = value.split("=")[0] if flag == "--env" else value
-            assert f"{flag}={shown[:50]}" in text, f"{form}: {text}"
+            # What is wrong with a file is told of the file.
+            named = shown if flag.startswith("--upload") and value else f"{flag}={shown[:50]}"
+            assert named in text, f"{form}: {text}"
             assert hint in text, f"{form}: {text}"
 
 
@@ -96,7 +132,7 @@ def bad_values_before_the_verb_are_the_same():
 def values_that_are_not_utf8_are_named():
     for flag in ("--max-cpu", "--max-memory", "--max-iobps", "--max-pids", "--cpu-cores",
                  "--timeout", "--work-dir", "--hostname", "--name", "--user", "--network",
-                 "--seccomp"):
+                 "--seccomp", "--schedule", "--every", "--cron", "--allow-net", "--publish"):
         value = b"/\xff\xfe" if flag == "--work-dir" else b"\xff\xfe"
         text = one_line(rnx("run", flag.encode() + b"=" + value, "true"))
         assert flag in text and "\\xff\\xfe" in text, text
@@ -122,7 +158,7 @@ def unknown_flags_are_named():
     assert "unknown flag: --max-cpus, did you mean --max-cpu" in one_line(
         rnx("run", "--max-cpus=1", "true"))
     assert "unknown flag: -x" in one_line(rnx("run", "-x", "true"))
-    assert "--upload: this version" in one_line(rnx("run", "--upload=x", "true"))
+    assert "--runtime: this version" in one_line(rnx("run", "--runtime=x", "true"))
     assert "did you mean --max-memory?" in one_line(rnx("run", "-max-memory=64", "true"))
 
 
@@ -134,8 +170,46 @@ def a_volume_is_not_taken_for_the_version():
 
 @test
 def a_missing_command_is_told():
-    for args in (("run",), ("job", "run"), ("run", "--max-cpu=1"), ("run", "--"), ("job",), ()):
+    for args in (("run",), ("job", "run"), ("run", "--max-cpu=1"), ("run", "--"), ("job",), (),
+                 ("network",)):
         assert "must specify a command" in one_line(rnx(*args)), args
+
+
+@test
+def missing_and_superfluous_words_are_told():
+    for command in ("status", "log", "stop", "cancel", "delete", "wait"):
+        text = one_line(rnx(command))
+        same(text, f"rnx: {command}: something is missing: rnx {command} ID\n")
+        same(one_line(rnx("job", command, "1", "2")), f"rnx: {command}: too much: '2'\n")
+    for command in ("list", "delete-all", "doctor", "version", "nodes", "config-help"):
+        same(one_line(rnx(command, "x")), f"rnx: {command} takes no arguments: 'x'\n")
+    same(one_line(rnx("network", "list", "x")), "rnx: network list takes no arguments: 'x'\n")
+    same(one_line(rnx("network", "remove")),
+         "rnx: network remove: something is missing: rnx network remove NAME\n")
+    for args in (("n",), ("n", "10.1.0.0/24", "--cidr=10.1.0.0/24")):
+        assert "needs one subnet" in one_line(rnx("network", "create", *args)), args
+    for name in ("none", "isolated", "bridge", "host"):
+        same(one_line(rnx("network", "create", name, "10.1.0.0/24")),
+             f"rnx: network '{name}' is there by itself, choose another name\n")
+
+
+@test
+def flags_that_exclude_each_other_are_told():
+    for args in (("run", "--schedule=1h", "--every=1h"), ("run", "--every=1h", "--cron=@daily"),
+                 ("run", "-i", "-d"), ("run", "-i", "--json"), ("run", "-i", "--schedule=1h"),
+                 ("run", "-i", "--upload=/etc/hostname"), ("run", "-d", "--rm"),
+                 ("run", "-d", "--follow"), ("run", "-d", "--wait"), ("run", "--rm", "--json"),
+                 ("run", "--rm", "--schedule=1h")):
+        assert " exclude each other: " in one_line(rnx(*args, "true")), args
+    for args in (("stop", "1", "--force", "--timeout=1s"), ("log", "1", "-f", "--no-follow"),
+                 ("log", "1", "--since=1h", "--tail=1")):
+        assert " exclude each other" in one_line(rnx(*args)), args
+
+
+@test
+def flags_may_stand_behind_the_words_of_other_commands():
+    same(one_line(rnx("log", "1", "--tail=x")), one_line(rnx("log", "--tail=x", "1")))
+    same(one_line(rnx("status", "--", "1", "--json")), "rnx: status: too much: '--json'\n")
 
 
 @test
@@ -144,16 +218,17 @@ def an_empty_command_is_told():
 
 
 @test
-def unknown_commands_are_told_what_there_is():
-    text = one_line(rnx("rnu", "ls"))
-    assert "'rnu', did you mean run?" in text, text
-    text = one_line(rnx("status", "1"))
-    assert "run, job run, doctor, help and version" in text, text
-    text = one_line(rnx("ps", "aux"))
-    assert text.endswith("; to run it as a job: rnx run ps\n"), text
-    text = one_line(rnx("jobs"))
-    assert "did you mean job run?" in text, text
-    assert "as a job" not in one_line(rnx("job", "list"))
+def unknown_commands_are_told_what_was_meant():
+    same(one_line(rnx("rnu", "ls")), "rnx: unknown command 'rnu', did you mean run? See rnx help\n")
+    same(one_line(rnx("logs", "1")), "rnx: unknown command 'logs', did you mean log? See rnx help\n")
+    same(one_line(rnx("job", "lst")),
+         "rnx: unknown command 'job lst', did you mean job list? See rnx help\n")
+    same(one_line(rnx("network", "rm", "x")), "rnx: unknown command 'network rm', see rnx help\n")
+    same(one_line(rnx("ps", "aux")),
+         "rnx: unknown command 'ps', see rnx help; to run it as a job: rnx run ps\n")
+    assert "did you mean job?" in one_line(rnx("jobs"))
+    # What is none of a job has no place behind "job".
+    assert "'job doctor'" in one_line(rnx("job", "doctor"))
     one_line(rnx("help", "nonsense"))
     one_line(rnx("\n"))
 
@@ -163,7 +238,9 @@ def flags_of_run_are_refused_elsewhere():
     text = one_line(rnx("--max-cpu=5", "doctor"))
     assert "--max-cpu: is a flag of run, not of doctor" in text, text
     one_line(rnx("version", "--init"))
-    one_line(rnx("doctor", "more"))
+    assert "--tail: is a flag of log, not of list" in one_line(rnx("list", "--tail=1"))
+    assert "--cidr: is a flag of network create, not of run" in one_line(
+        rnx("run", "--cidr=10.0.0.0/8", "true"))
 
 
 @test
@@ -174,7 +251,10 @@ def help_is_on_stdout():
         (("--help", "run"), "--max-memory=SIZE"), (("help", "run"), "--max-memory=SIZE"),
         (("help", "job", "run"), "--max-memory=SIZE"), (("job", "--help"), "--max-memory=SIZE"),
         (("job", "run", "-h"), "--max-memory=SIZE"), (("help", "job"), "--max-memory=SIZE"),
-        (("doctor", "-h"), "Usage: rnx doctor"),
+        (("doctor", "-h"), "Usage: rnx doctor"), (("list", "-h"), "--status=STATE"),
+        (("job", "log", "-h"), "--tail=N"), (("log", "1", "-h"), "--tail=N"),
+        (("network", "create", "-h"), "--cidr=CIDR"), (("help", "network", "remove"), "NAME"),
+        (("help", "stop"), "grace time between"), (("--help", "wait"), "wait no longer"),
     ):
         result = rnx(*args)
         same(result.returncode, 0, f"{args}")
@@ -184,17 +264,44 @@ def help_is_on_stdout():
             assert len(line) <= 90, line
 
 
+def commands():
+    """Words of every command there is, as in the general help."""
+    lines = rnx("help").stdout.decode().split("Commands:")[1].split("Flags of")[0].splitlines()
+    found = []
+    for line in lines:
+        words = line[:33].split()
+        if words:
+            found.append(words[:2] if words[0] == "network" else words[:1])
+    return found
+
+
 @test
-def every_flag_of_the_help_is_in_the_manual_page():
+def every_command_and_flag_is_in_the_manual_page():
     page = os.path.join(os.environ["JOBLET_SOURCE_DIR"], "doc", "man", "rnx.1")
     with open(page, encoding="utf-8") as file:
         text = file.read()
-    for word in rnx("help", "run").stdout.decode().split():
-        if word.startswith("--") and len(word) > 2 and word[2].isalpha():
-            name = word[2:].split("=")[0]
-            if name == "flag":
-                continue
-            assert f"Fl Fl {name}" in text, name
+    assert len(commands()) > 15, commands()
+    for command in commands():
+        assert re.search(r"\bCm (\w+ \| )*" + " ".join(command), text) or \
+            re.search(r"\bCm .*\b" + command[0], text), command
+        for word in rnx("help", *command).stdout.decode().split():
+            if word.startswith("--") and len(word) > 2 and word[2].isalpha():
+                name = word[2:].split("=")[0].rstrip(".,;:")
+                assert name in ("flag",) or f"Fl Fl {name}" in text, f"{command}: {name}"
+
+
+@test
+def every_command_has_help_that_says_how():
+    for command in commands():
+        text = rnx("help", *command).stdout.decode()
+        assert text.startswith(f"Usage: rnx {' '.join(command)}"), command
+        same(rnx(*command, "--help").stdout.decode(), text, command)
+
+
+@test
+def config_help_needs_nothing():
+    text = good("config-help", env={"PATH": "/usr/bin:/bin"})
+    assert "version: \"3.0\"" in text and "~/.rnx/rnx-config.yml" in text, text
 
 
 @test
@@ -202,6 +309,13 @@ def version_has_two_lines():
     for args in (("version",), ("--version",), ("-v",), ("run", "--version")):
         lines = rnx(*args).stdout.decode().splitlines()
         same([line.split()[0] for line in lines], ["rnx", "libjoblet"], f"{args}")
+
+
+@test
+def version_as_json():
+    version = good_json("version")
+    same(sorted(version), ["rnx"])
+    same(sorted(version["rnx"]), ["libjoblet", "version"])
 
 
 @test
@@ -239,6 +353,9 @@ def doctor_has_a_line_for_everything():
     for name in ("kernel", "privilege", "ns.user", "ns.pid", "ns.net", "idmap.tmpfs",
                  "seccomp.filter", "cgroup.memory", "cgroup.io", "jobs"):
         assert name in names, name
+    told = json.loads(rnx("--json", "doctor").stdout)
+    same([line["name"] for line in told], [line.split()[1] for line in lines[1:]
+                                          if not line.startswith(" ")])
     jobs = [line for line in lines if line.split()[1:2] == ["jobs"]]
     same(result.returncode, 1 if jobs[0].startswith("missing") else 0)
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <joblet/job.h>
+#include <joblet/node.h>
 
 #include "options.h"
 #include "output.h"
@@ -26,7 +26,7 @@ static int parse(const char *const *words)
 	for (; words[argc]; argc++)
 		argv[argc] = (char *)(uintptr_t)words[argc];
 	options_done(&opts);
-	memset(&opts, 0, sizeof(opts));
+	options_init(&opts);
 	error[0] = 0;
 	r = options_parse(&opts, argc, argv, &index, error);
 	return r < 0 ? r : index;
@@ -53,7 +53,16 @@ static const struct {
 	{ { "-e", "A=B", "-eC=D", "-e=E=F", "--env=G=", "--env", "H==" }, 7 },
 	{ { "-s", "A=B", "--secret-env=C=D" }, 3 },
 	{ { "--user=root", "--user", "nobody:0", "--user=65534:65534" }, 4 },
-	{ { "--network=none", "--network", "host" }, 3 },
+	{ { "--network=none", "--network", "backend" }, 3 },
+	{ { "--disk=64", "--disk", "2G", "--max-net-bps=5M" }, 4 },
+	{ { "--allow-net=10.0.0.0/8", "-p", "8080:80", "-p8081:81" }, 4 },
+	{ { "--upload=a", "--upload", "b:c", "--upload-dir=." }, 4 },
+	{ { "-d", "-i", "--detach=false", "--follow", "--wait" }, 5 },
+	{ { "--schedule=2h30m", "--every", "15min", "--cron=0 2 * * *" }, 4 },
+	{ { "--retries=0", "--retries=100", "--priority=-100", "--priority", "-5" }, 5 },
+	{ { "--status=running,FAILED", "--limit=1", "-n", "5", "-n=0" }, 5 },
+	{ { "--server=h:1", "--node", "n", "--config=/x", "--state-dir=/y", "--json" },
+	  6 },
 	{ { "--seccomp=off", "--seccomp=default", "--seccomp", "strict" }, 4 },
 	{ { "--init", "--rm", "-q", "--quiet", "--explain", "ls" }, 5 },
 	{ { "--init=false", "--rm=yes" }, 2 },
@@ -130,8 +139,28 @@ static const struct {
 	{ { "--user=1:2:3" }, "--user=1:2:3: must be" },
 	{ { "--user=" }, "--user=: must be" },
 	{ { "--user=00000000000000000001" }, "--user=00000000000000000001: must be" },
-	{ { "--network=bridge" }, "--network=bridge: must be none or host" },
-	{ { "--network=" }, "--network=: must be none or host" },
+	{ { "--network=" }, "--network=: must be none, isolated, bridge, host or" },
+	{ { "--disk=big" }, "--disk=big: must be a whole number of MiB" },
+	{ { "--disk=99999999999999T" }, "--disk=99999999999999T: is too large" },
+	{ { "--max-net-bps=-1" }, "--max-net-bps=-1: must be a whole number of bytes" },
+	{ { "--allow-net=" }, "--allow-net=: must be a subnet such as 10.0.0.0/8" },
+	{ { "-p", "" }, "--publish=: must be HOST:JOB" },
+	{ { "--upload=" }, "--upload=: must be a file" },
+	{ { "--upload-dir" }, "--upload-dir: a value is missing; it must be a folder" },
+	{ { "--retries=101" }, "--retries=101: must be a whole number from 0 to 100" },
+	{ { "--retries=-1" }, "--retries=-1: must be" },
+	{ { "--priority=101" }, "--priority=101: must be a whole number from -100" },
+	{ { "--priority=--5" }, "--priority=--5: must be" },
+	{ { "--priority=-" }, "--priority=-: must be" },
+	{ { "--limit=0" }, "--limit=0: must be a whole number from 1" },
+	{ { "--tail=some" }, "--tail=some: must be a whole number of lines" },
+	{ { "--status=" }, "--status=: must be states such as" },
+	{ { "--status=RUNING" },
+	  "--status=RUNING: there is no such state, did you mean "
+	  "RUNNING?" },
+	{ { "--status=RUNNING,dead" }, "--status=RUNNING,dead: must be states" },
+	{ { "--detach=x" }, "--detach=x: must be true or false" },
+	{ { "--server=" }, "--server=: must be an address" },
 	{ { "--seccomp=max" }, "--seccomp=max: must be off, default or strict" },
 	{ { "--init=maybe" }, "--init=maybe: must be true or false" },
 	{ { "--rm=" }, "--rm=: must be true or false" },
@@ -156,8 +185,8 @@ static const struct {
 	{ { "-x" }, "unknown flag: -x" },
 	{ { "-qx" }, "unknown flag: -qx" },
 	{ { "--=x" }, "unknown flag: --" },
-	{ { "--detach" }, "--detach: this version does not have it yet" },
-	{ { "--upload=a.py" }, "--upload: this version does not have it yet" },
+	{ { "--runtime=x" }, "--runtime: this version does not have it yet" },
+	{ { "--gpu=1" }, "--gpu: this version does not have it yet" },
 };
 
 START_TEST(mistakes_name_flag_and_value)
@@ -194,12 +223,66 @@ START_TEST(values_arrive)
 	ck_assert_uint_eq(opts.timeout_usec, 60500000);
 	ck_assert_uint_eq(opts.uid, 7);
 	ck_assert_uint_eq(opts.gid, 8);
-	ck_assert_int_eq(opts.network, JL_NETWORK_HOST);
+	ck_assert_str_eq(opts.network, "host");
 	ck_assert_int_eq(opts.seccomp, JL_SECCOMP_STRICT);
 	ck_assert(!opts.init);
 	ck_assert(options_has(&opts, FLAG_INIT));
 	ck_assert(!options_has(&opts, FLAG_NAME));
 	ck_assert_str_eq(opts.given[FLAG_MAX_MEMORY], "64");
+}
+END_TEST
+
+START_TEST(values_of_the_node_arrive)
+{
+	const char *const words[] = { "--disk=64",
+				      "--retries=3",
+				      "--priority=-7",
+				      "--status=running,FAILED",
+				      "--tail=9",
+				      "-d",
+				      "--publish=1:2",
+				      "--json",
+				      "--schedule=1h",
+				      "--state-dir=/s",
+				      NULL };
+
+	ck_assert_int_eq(parse(words), 10);
+	ck_assert_uint_eq(opts.disk_bytes, 64 << 20);
+	ck_assert_uint_eq(opts.retries, 3);
+	ck_assert_int_eq(opts.priority, -7);
+	ck_assert_uint_eq(opts.states, 1 << JL_STATE_RUNNING | 1 << JL_STATE_FAILED);
+	ck_assert_uint_eq(opts.tail, 9);
+	ck_assert(opts.detach && opts.json && !opts.interactive);
+	ck_assert_str_eq(opts.schedule, "1h");
+	ck_assert_str_eq(opts.state_dir, "/s");
+	ck_assert_int_eq(opts.repeated[0].flag, FLAG_PUBLISH);
+}
+END_TEST
+
+/* Flags of the table above 32 must not fall out of the set. */
+START_TEST(every_flag_is_remembered)
+{
+	ck_assert_int_le(FLAG_COUNT, 64);
+	for (unsigned int i = 0; i < FLAG_COUNT; i++) {
+		ck_assert_ptr_nonnull(flag_table[i].name);
+		ck_assert_uint_ne(flag_table[i].scope, 0);
+		for (unsigned int j = 0; j < i; j++) {
+			ck_assert_str_ne(flag_table[i].name, flag_table[j].name);
+			ck_assert(!flag_table[i].letter ||
+				  flag_table[i].letter != flag_table[j].letter);
+		}
+	}
+}
+END_TEST
+
+START_TEST(words_behind_two_dashes_are_told)
+{
+	char *argv[] = { (char *)(uintptr_t) "--", (char *)(uintptr_t) "-x", NULL };
+	int index = 0;
+
+	options_init(&opts);
+	ck_assert_int_eq(options_parse(&opts, 2, argv, &index, error), 1);
+	ck_assert_int_eq(index, 1);
 }
 END_TEST
 
@@ -210,10 +293,12 @@ START_TEST(the_last_of_two_counts_and_env_adds_up)
 
 	ck_assert_int_eq(parse(words), 8);
 	ck_assert_uint_eq(opts.cpu_percent, 2);
-	ck_assert_uint_eq(opts.env_count, 3);
-	ck_assert_str_eq(opts.env[1].text, "B=x=y");
-	ck_assert(opts.env[1].secret);
-	ck_assert(!opts.env[2].secret);
+	ck_assert_uint_eq(opts.repeated_count, 3);
+	ck_assert_str_eq(opts.repeated[1].text, "B=x=y");
+	ck_assert_int_eq(opts.repeated[1].flag, FLAG_SECRET_ENV);
+	ck_assert_int_eq(opts.repeated[2].flag, FLAG_ENV);
+	ck_assert_uint_eq(options_count(&opts, FLAG_ENV), 2);
+	ck_assert_uint_eq(options_count(&opts, FLAG_UPLOAD), 0);
 }
 END_TEST
 
@@ -304,6 +389,9 @@ int main(void)
 	tcase_add_loop_test(tc, flags_end_at_the_first_word, 0, COUNT(good));
 	tcase_add_loop_test(tc, mistakes_name_flag_and_value, 0, COUNT(bad));
 	tcase_add_test(tc, values_arrive);
+	tcase_add_test(tc, values_of_the_node_arrive);
+	tcase_add_test(tc, every_flag_is_remembered);
+	tcase_add_test(tc, words_behind_two_dashes_are_told);
 	tcase_add_test(tc, the_last_of_two_counts_and_env_adds_up);
 	tcase_add_test(tc, a_huge_value_is_cut_in_the_message);
 	tcase_add_test(tc, run_flags_are_outside_of_other_commands);
