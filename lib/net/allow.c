@@ -31,15 +31,17 @@ static void add_part(struct parts *parts, uint32_t first, uint32_t last,
 static void add_allow(struct parts *parts, const struct jl__net_allow *allow)
 {
 	uint32_t first = allow->address;
-	uint32_t last =
-		first | (uint32_t)(UINT64_C(0xffffffff) >> allow->prefix);
+	/* In 64 bits: neither /0 nor /32 shifts by the width of a word. */
+	uint32_t last = first | (uint32_t)(0xffffffffull >> allow->prefix);
 
 	if (allow->prefix >= 16 || first > LINKLOCAL_FIRST || last < LINKLOCAL_LAST) {
 		add_part(parts, first, last, allow);
 		return;
 	}
-	add_part(parts, first, LINKLOCAL_FIRST - 1, allow);
-	add_part(parts, LINKLOCAL_LAST + 1, last, allow);
+	if (first < LINKLOCAL_FIRST)
+		add_part(parts, first, LINKLOCAL_FIRST - 1, allow);
+	if (last > LINKLOCAL_LAST)
+		add_part(parts, LINKLOCAL_LAST + 1, last, allow);
 }
 
 static int by_number(const void *a, const void *b)

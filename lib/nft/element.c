@@ -193,21 +193,38 @@ struct publish_value {
 	uint16_t unused;
 };
 
-void jl__nft_publish(struct jl__buf *batch, uint32_t address,
-		     const struct jl__nft_publish *publish, uint32_t count, bool del)
+static void publish_some(struct jl__buf *batch, uint32_t address,
+			 const struct jl__nft_publish *publish, uint32_t count, bool del,
+			 bool udp)
 {
 	struct elements elements;
+	uint32_t held = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint16_t port = htons(publish[i].host_port);
 		struct publish_value value = { htonl(address), htons(publish[i].job_port),
 					       0 };
 
-		elements_begin(&elements, NFPROTO_INET, publish[i].udp ? "udp" : "tcp",
-			       del, NLM_F_EXCL);
+		if (publish[i].udp != udp)
+			continue;
+		if (!held++)
+			elements_begin(&elements, NFPROTO_INET, udp ? "udp" : "tcp", del,
+				       NLM_F_EXCL);
 		element(&elements, &port, NULL, 2, del ? NULL : &value, sizeof(value));
+		if (held < ELEMENTS_PER_MESSAGE)
+			continue;
 		elements_end(&elements, batch);
+		held = 0;
 	}
+	if (held)
+		elements_end(&elements, batch);
+}
+
+void jl__nft_publish(struct jl__buf *batch, uint32_t address,
+		     const struct jl__nft_publish *publish, uint32_t count, bool del)
+{
+	publish_some(batch, address, publish, count, del, false);
+	publish_some(batch, address, publish, count, del, true);
 }
 
 /* ---- what is left of an address ---- */
