@@ -69,14 +69,17 @@ static int remove_folder(const jl_net *net, int root, jl_error **err)
 	return 0;
 }
 
-static int remove_rules_of_none(const jl_net *net, int root, jl_error **err)
+/* With the last network go the tables. */
+static int remove_rules_of_last(const jl_net *net, int root, jl_error **err)
 {
 	char **names = NULL;
-	uint32_t count = 0;
+	uint32_t count = 0, others = 0;
 	int r = jl__net_names(root, &names, &count, err);
 
+	for (uint32_t i = 0; i < count && r == 0; i++)
+		others += strcmp(names[i], net->name) != 0;
 	jl__net_names_free(names, count);
-	if (r < 0 || count)
+	if (r < 0 || others)
 		return r;
 	r = jl__net_raze_rules(net->netfilter);
 	return r < 0 ? jl__fail_errno(err, r, "cannot remove the nftables tables") : 0;
@@ -88,8 +91,8 @@ static int remove_all(jl_net *net, int root, jl_error **err)
 	int r = jl__net_raze(net, err);
 
 	if (r == 0)
-		r = remove_folder(net, root, err);
-	return r < 0 ? r : remove_rules_of_none(net, root, err);
+		r = remove_rules_of_last(net, root, err);
+	return r < 0 ? r : remove_folder(net, root, err);
 }
 
 /* ---- making, under the lock of all networks ---- */

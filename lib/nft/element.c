@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -158,7 +159,9 @@ static void allow_some(struct jl__buf *batch, uint32_t address,
 	size_t len = ports ? sizeof(struct allow_key) : 8;
 	struct elements elements;
 	uint32_t held = 0;
+	char set[16];
 
+	jl__nft_part_name(set, ports ? "ports" : "allowed", address % JL__NFT_PARTS);
 	for (uint32_t i = 0; i < count; i++) {
 		struct allow_key first = { htonl(address), htonl(allow[i].first),
 					   htons(allow[i].port_first), 0 };
@@ -168,8 +171,7 @@ static void allow_some(struct jl__buf *batch, uint32_t address,
 		if (every_protocol(&allow[i]) == ports)
 			continue;
 		if (!held++)
-			elements_begin(&elements, NFPROTO_INET,
-				       ports ? "ports" : "allowed", del, 0);
+			elements_begin(&elements, NFPROTO_INET, set, del, 0);
 		element(&elements, &first, &last, len, NULL, 0);
 		if (held < ELEMENTS_PER_MESSAGE)
 			continue;
@@ -208,7 +210,8 @@ static void publish_some(struct jl__buf *batch, uint32_t address,
 		if (publish[i].udp != udp)
 			continue;
 		if (!held++)
-			elements_begin(&elements, NFPROTO_INET, udp ? "udp" : "tcp", del,
+			elements_begin(&elements, NFPROTO_INET,
+				       udp ? "published_udp" : "published_tcp", del,
 				       NLM_F_EXCL);
 		element(&elements, &port, NULL, 2, del ? NULL : &value, sizeof(value));
 		if (held < ELEMENTS_PER_MESSAGE)
@@ -225,6 +228,11 @@ void jl__nft_publish(struct jl__buf *batch, uint32_t address,
 {
 	publish_some(batch, address, publish, count, del, false);
 	publish_some(batch, address, publish, count, del, true);
+}
+
+void jl__nft_part_name(char name[16], const char *what, uint32_t part)
+{
+	(void)snprintf(name, 16, "%s_%u", what, part);
 }
 
 /* ---- what is left of an address ---- */
@@ -315,31 +323,34 @@ static int on_list(const struct nlmsghdr *item, void *data)
 	return 0;
 }
 
+static int stale_in(int fd, uint8_t family, const char *set, uint32_t address,
+		    struct jl__buf *batch)
+{
+	struct stale stale = { set, family, htonl(address), batch };
+	char draft[256];
+	struct nlmsghdr *head =
+		nftnl_nlmsg_build_hdr(draft, NFT_MSG_GETSETELEM, family, NLM_F_DUMP, 0);
+	int r;
+
+	mnl_attr_put_strz(head, NFTA_SET_ELEM_LIST_TABLE, JL__NFT_TABLE);
+	mnl_attr_put_strz(head, NFTA_SET_ELEM_LIST_SET, set);
+	r = jl__nft_dump(fd, head, on_list, &stale);
+	return r == -ENOENT ? 0 : r;
+}
+
 int jl__nft_stale(int fd, uint32_t address, struct jl__buf *batch)
 {
-	static const struct {
-		uint8_t family;
-		const char *set;
-	} sets[] = {
-		{ NFPROTO_BRIDGE, "members" },	{ NFPROTO_INET, "members" },
-		{ NFPROTO_INET, "restricted" }, { NFPROTO_INET, "allowed" },
-		{ NFPROTO_INET, "ports" },	{ NFPROTO_INET, "tcp" },
-		{ NFPROTO_INET, "udp" },
-	};
-	char draft[256];
+	static const char *const sets[] = { "members", "restricted", "published_tcp",
+					    "published_udp" };
+	static const char *const parts[] = { "allowed", "ports" };
+	int r = stale_in(fd, NFPROTO_BRIDGE, "members", address, batch);
+	char name[16];
 
-	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
-		struct stale stale = { sets[i].set, sets[i].family, htonl(address),
-				       batch };
-		struct nlmsghdr *head = nftnl_nlmsg_build_hdr(
-			draft, NFT_MSG_GETSETELEM, sets[i].family, NLM_F_DUMP, 0);
-		int r;
-
-		mnl_attr_put_strz(head, NFTA_SET_ELEM_LIST_TABLE, JL__NFT_TABLE);
-		mnl_attr_put_strz(head, NFTA_SET_ELEM_LIST_SET, sets[i].set);
-		r = jl__nft_dump(fd, head, on_list, &stale);
-		if (r < 0 && r != -ENOENT)
-			return r;
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]) && r == 0; i++)
+		r = stale_in(fd, NFPROTO_INET, sets[i], address, batch);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && r == 0; i++) {
+		jl__nft_part_name(name, parts[i], address % JL__NFT_PARTS);
+		r = stale_in(fd, NFPROTO_INET, name, address, batch);
 	}
-	return batch->failed;
+	return r < 0 ? r : batch->failed;
 }

@@ -18,6 +18,10 @@ struct nftnl_rule;
 typedef int (*jl__nft_item_fn)(const struct nlmsghdr *item, void *data);
 int jl__nft_dump(int fd, const struct nlmsghdr *question, jl__nft_item_fn fn, void *data);
 
+/* What is allowed to whom is in so many sets, by the last bits of his address. */
+#define JL__NFT_PARTS 16u
+void jl__nft_part_name(char name[16], const char *what, uint32_t part);
+
 /* ---- tables, chains, sets ---- */
 
 void jl__nft_table(struct jl__buf *batch, uint8_t family, bool del, const char *comment);

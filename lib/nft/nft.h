@@ -10,8 +10,9 @@
  *   inet members     address                  who is there to be talked to
  *   inet pairs       bridge . bridge          whose jobs reach each other: a network's
  * own inet restricted  address                  who may go to what is allowed only: inet
- * allowed     address . to             everything there inet ports       address . to .
- * port      TCP and UDP inet tcp, udp    port : address . port    what is published
+ * allowed_N   address . to             everything there inet ports_N     address . to .
+ * port      TCP and UDP inet published_tcp, published_udp         port : address . port
+ * N: the last four bits of the address.
  */
 #ifndef JL_NFT_NFT_H
 #define JL_NFT_NFT_H

@@ -50,24 +50,10 @@ static const struct jl__nft_set sets[] = {
 	{ NFPROTO_INET, "members", 2, TYPE_ADDRESS, 4, 0, 0, "" },
 	{ NFPROTO_INET, "pairs", 3, AND(TYPE_DEVICE, TYPE_DEVICE), 32, 0, 0, "" },
 	{ NFPROTO_INET, "restricted", 4, TYPE_ADDRESS, 4, 0, 0, "" },
-	{ NFPROTO_INET,
-	  "allowed",
-	  5,
-	  AND(TYPE_ADDRESS, TYPE_ADDRESS),
-	  8,
-	  0,
-	  0,
-	  { 4, 4 } },
-	{ NFPROTO_INET,
-	  "ports",
-	  6,
-	  AND(AND(TYPE_ADDRESS, TYPE_ADDRESS), TYPE_PORT),
-	  12,
-	  0,
-	  0,
-	  { 4, 4, 2 } },
-	{ NFPROTO_INET, "tcp", 7, TYPE_PORT, 2, AND(TYPE_ADDRESS, TYPE_PORT), 8, "" },
-	{ NFPROTO_INET, "udp", 8, TYPE_PORT, 2, AND(TYPE_ADDRESS, TYPE_PORT), 8, "" },
+	{ NFPROTO_INET, "published_tcp", 5, TYPE_PORT, 2, AND(TYPE_ADDRESS, TYPE_PORT), 8,
+	  "" },
+	{ NFPROTO_INET, "published_udp", 6, TYPE_PORT, 2, AND(TYPE_ADDRESS, TYPE_PORT), 8,
+	  "" },
 };
 
 /* ---- frames ---- */
@@ -206,35 +192,84 @@ static void to_host(struct jl__buf *batch)
 
 /* ---- packets through the host ---- */
 
-/* A job that may go to some places only. */
 /* It is anyway; said so, rules are listed in words. */
 static void is_ipv4(struct jl__rule *rule)
 {
 	jl__rule_meta_byte(rule, NFT_META_NFPROTO, NFPROTO_IPV4);
 }
 
-static void restricted(struct jl__buf *batch)
+/* The part of those that may go to some places only, whose addresses end alike. */
+static void restricted_part(struct jl__buf *batch, uint32_t part)
 {
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
 	const uint8_t family = NFPROTO_INET;
+	char allowed[16], ports[16], chain[16];
+	struct jl__nft_set set = { .family = family,
+				   .name = allowed,
+				   .id = 100 + part,
+				   .key_type = AND(TYPE_ADDRESS, TYPE_ADDRESS),
+				   .key_len = 8,
+				   .fields = { 4, 4 } };
+	struct jl__nft_set set_ports = { .family = family,
+					 .name = ports,
+					 .id = 200 + part,
+					 .key_type = AND(AND(TYPE_ADDRESS, TYPE_ADDRESS),
+							 TYPE_PORT),
+					 .key_len = 12,
+					 .fields = { 4, 4, 2 } };
 	struct jl__rule rule;
 
-	jl__rule_begin(&rule, batch, family, "restricted");
+	jl__nft_part_name(allowed, "allowed", part);
+	jl__nft_part_name(ports, "ports", part);
+	jl__nft_part_name(chain, "restricted", part);
+	jl__nft_set(batch, &set);
+	jl__nft_set(batch, &set_ports);
+	jl__nft_chain(batch, family, chain, NULL, 0, 0);
+	jl__rule_begin(&rule, batch, family, chain);
 	is_ipv4(&rule);
 	jl__rule_payload(&rule, NH, 12, 4, 0);
 	jl__rule_payload(&rule, NH, 16, 4, 1);
-	jl__rule_in_set(&rule, 0, "allowed");
+	jl__rule_in_set(&rule, 0, allowed);
 	jl__rule_verdict(&rule, NFT_GOTO, "open");
 	jl__rule_end(&rule);
 	for (size_t i = 0; i < sizeof(protocols); i++) {
-		jl__rule_begin(&rule, batch, family, "restricted");
+		jl__rule_begin(&rule, batch, family, chain);
 		is_ipv4(&rule);
 		jl__rule_meta_byte(&rule, NFT_META_L4PROTO, protocols[i]);
 		jl__rule_payload(&rule, NH, 12, 4, 0);
 		jl__rule_payload(&rule, NH, 16, 4, 1);
 		jl__rule_payload(&rule, TH, 2, 2, 2);
-		jl__rule_in_set(&rule, 0, "ports");
+		jl__rule_in_set(&rule, 0, ports);
 		jl__rule_verdict(&rule, NFT_GOTO, "open");
+		jl__rule_end(&rule);
+	}
+	jl__rule_begin(&rule, batch, family, chain);
+	jl__rule_verdict(&rule, NF_DROP, NULL);
+	jl__rule_end(&rule);
+}
+
+/*
+ * Sets of ranges are copied as a whole when something in them changes: many small ones
+ * keep that from growing with the number of jobs.
+ */
+static void restricted(struct jl__buf *batch)
+{
+	static const uint8_t mask[4] = { 0, 0, 0, JL__NFT_PARTS - 1 };
+	const uint8_t family = NFPROTO_INET;
+	struct jl__rule rule;
+	char chain[16];
+
+	for (uint32_t part = 0; part < JL__NFT_PARTS; part++) {
+		const uint8_t end[4] = { 0, 0, 0, (uint8_t)part };
+
+		restricted_part(batch, part);
+		jl__nft_part_name(chain, "restricted", part);
+		jl__rule_begin(&rule, batch, family, "restricted");
+		is_ipv4(&rule);
+		jl__rule_payload(&rule, NH, 12, 4, 0);
+		jl__rule_mask(&rule, 0, mask, 4);
+		jl__rule_equals(&rule, 0, end, 4);
+		jl__rule_verdict(&rule, NFT_GOTO, chain);
 		jl__rule_end(&rule);
 	}
 	jl__rule_begin(&rule, batch, family, "restricted");
@@ -361,7 +396,7 @@ static void published(struct jl__buf *batch, const char *chain, bool by_host)
 		jl__rule_meta_byte(&rule, NFT_META_L4PROTO,
 				   udp ? IPPROTO_UDP : IPPROTO_TCP);
 		jl__rule_payload(&rule, TH, 2, 2, 0);
-		jl__rule_mapped(&rule, 0, udp ? "udp" : "tcp");
+		jl__rule_mapped(&rule, 0, udp ? "published_udp" : "published_tcp");
 		jl__rule_dnat(&rule);
 		jl__rule_end(&rule);
 	}
@@ -373,10 +408,10 @@ static void translation(struct jl__buf *batch)
 	struct jl__rule rule;
 
 	jl__nft_chain(batch, family, "published", "nat", NF_INET_PRE_ROUTING, -100);
-	jl__nft_chain(batch, family, "published-here", "nat", NF_INET_LOCAL_OUT, -100);
+	jl__nft_chain(batch, family, "published_here", "nat", NF_INET_LOCAL_OUT, -100);
 	jl__nft_chain(batch, family, "postrouting", "nat", NF_INET_POST_ROUTING, 100);
 	published(batch, "published", false);
-	published(batch, "published-here", true);
+	published(batch, "published_here", true);
 
 	jl__rule_begin(&rule, batch, family, "postrouting");
 	jl__rule_iif_group(&rule, JL__NFT_BRIDGES);
