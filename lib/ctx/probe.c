@@ -375,6 +375,7 @@ static int run_checks(jl_probe *probe, jl_ctx *ctx)
 		check_supervisor,
 		check_ceilings,
 		check_landlock,
+		jl__probe_networks,
 		check_jobs,
 	};
 	int r = 0;

@@ -29,6 +29,7 @@ int jl__probe_read(int dir, const char *path, char *buf, size_t size);
 int jl__probe_namespaces(jl_probe *probe);
 int jl__probe_mounts(jl_probe *probe);
 int jl__probe_cgroups(jl_probe *probe, jl_ctx *ctx);
+int jl__probe_networks(jl_probe *probe);
 
 /*
  * Runs fn(arg) in a child made with these CLONE_ flags and waits for it. The child shares
