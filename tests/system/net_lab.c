@@ -25,6 +25,9 @@ int lab_host = -1, lab_outside = -1;
 /* ---- commands ---- */
 
 static char *format_text(const char *format, va_list args)
+	__attribute__((format(printf, 1, 0)));
+
+static char *format_text(const char *format, va_list args)
 {
 	char *text = NULL;
 
