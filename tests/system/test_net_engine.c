@@ -646,6 +646,92 @@ START_TEST(a_remover_killed_anywhere_is_taken_up)
 }
 END_TEST
 
+/* ---- without memory ---- */
+
+static long allocations_left = -1; /* -1: as many as are asked for */
+static long allocations_held;
+
+static bool may_allocate(void)
+{
+	if (allocations_left == 0)
+		return false;
+	if (allocations_left > 0)
+		allocations_left--;
+	return true;
+}
+
+static void *test_alloc(size_t bytes)
+{
+	void *ptr = may_allocate() ? malloc(bytes) : NULL;
+
+	allocations_held += ptr != NULL;
+	return ptr;
+}
+
+static void *test_resize(void *old, size_t bytes)
+{
+	void *ptr = may_allocate() ? realloc(old, bytes) : NULL;
+
+	allocations_held += ptr && !old;
+	return ptr;
+}
+
+static void test_release(void *ptr)
+{
+	allocations_held -= ptr != NULL;
+	free(ptr);
+}
+
+static int use_network(void)
+{
+	jl_endpoint *endpoint = NULL;
+	jl_net_list *list = NULL;
+	jl_net *net = NULL;
+	int r = jl_net_create(ctx, "data", "10.1.0.0/24", NULL, &err);
+
+	if (r == 0)
+		r = jl_net_open(ctx, "data", &net, &err);
+	if (r == 0)
+		r = jl_net_attach(net, "one", &endpoint, &err);
+	if (r == 0)
+		r = jl_net_list_new(ctx, &list, &err);
+	jl_net_list_free(list);
+	jl_endpoint_free(endpoint);
+	jl_net_unref(net);
+	return r < 0 ? r : jl_net_remove(ctx, "data", &err);
+}
+
+/* With the first, the second, the third … allocation failing, until all are had. */
+START_TEST(without_memory_nothing_is_left_half_done)
+{
+	long held = allocations_held, n = 0;
+	int r;
+
+	do {
+		allocations_left = n;
+		r = use_network();
+		allocations_left = -1;
+		ck_assert_msg(r == 0 || r == -ENOMEM, "allocation %ld: %d %s", n, r,
+			      jl_error_message(err));
+		jl_error_free(err);
+		err = NULL;
+		ck_assert_msg(allocations_held == held, "allocation %ld leaks", n);
+		if (r < 0) {
+			r = jl_net_remove(ctx, "data", &err);
+			ck_assert_msg(r == 0 || r == -ENOENT, "allocation %ld: %s", n,
+				      jl_error_message(err));
+			jl_error_free(err);
+			err = NULL;
+			r = -ENOMEM;
+		}
+		ck_nothing();
+		n++;
+	} while (r < 0);
+	printf("# %ld allocations\n", n - 1);
+	ck_assert_int_gt(n, 20);
+}
+END_TEST
+
 /* ---- at once ---- */
 
 static pid_t start_create(const int gate[2], const char *name, const char *cidr)
@@ -731,11 +817,14 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, places_of_the_dead_are_freed);
 	tcase_add_test(tcase, a_maker_killed_anywhere_leaves_what_can_be_repaired);
 	tcase_add_test(tcase, a_remover_killed_anywhere_is_taken_up);
+	tcase_add_test(tcase, without_memory_nothing_is_left_half_done);
 	tcase_add_test(tcase, two_at_once_are_one_after_the_other);
 	tcase_add_test(tcase, both_open_the_same_builtin);
 }
 
 int main(void)
 {
+	if (jl_set_allocator(test_alloc, test_resize, test_release) < 0)
+		return EXIT_FAILURE;
 	return lab_main("net_engine", 120, add);
 }
