@@ -66,6 +66,10 @@ static const char doctor_text[] =
 	"what it means and what to do. Changes nothing. Exits with 0 when jobs can be run,\n"
 	"with 1 when not.\n";
 
+static const char completion_text[] =
+	"Prints a script to load: source <(rnx completion bash), the same with zsh, or\n"
+	"rnx completion fish | source. Packages install it where the shell finds it.\n";
+
 static const char config_help_text[] =
 	"Prints an example and where the file is looked for.\n";
 
@@ -213,6 +217,15 @@ const struct command commands[] = {
 		.brief = "show how to write a configuration file",
 		.run = cmd_config_help,
 		.text = config_help_text,
+	},
+	{
+		.name = "completion",
+		.words = "bash|zsh|fish",
+		.brief = "print what completes rnx in a shell",
+		.least = 1,
+		.most = ~0U,
+		.run = cmd_completion,
+		.text = completion_text,
 	},
 	{
 		.name = "help",

@@ -24,6 +24,7 @@ int cmd_network_remove(const struct options *opts, char **words);
 int cmd_nodes(const struct options *opts, char **words);
 int cmd_doctor(const struct options *opts, char **words);
 int cmd_config_help(const struct options *opts, char **words);
+int cmd_completion(const struct options *opts, char **words);
 int cmd_help(const struct options *opts, char **words);
 int cmd_version(const struct options *opts, char **words);
 
