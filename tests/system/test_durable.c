@@ -268,7 +268,10 @@ START_TEST(a_killed_supervisor_takes_its_jobs_along)
 	socket = strdup(name);
 	job = spawn(ctx, shell("echo ready; seq 1 100000000; sleep 60"), &durable);
 	pid = supervisor_of(job);
-	pause_for(0.05);
+	for (size_t len = 0; len < 100000;) {
+		free(content(durable.folder, "log", &len));
+		pause_for(0.005);
+	}
 	ck_assert_int_gt(pid, 1);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_ok(jl_job_wait(job, (uint64_t)(20e6 * patience), &err));
