@@ -225,6 +225,15 @@ START_TEST(jobs_know_each_other_by_name)
 }
 END_TEST
 
+START_TEST(the_machines_resolver_is_asked)
+{
+	jl_job_spec *spec = shell("grep nameserver /etc/resolv.conf");
+
+	ck_ok(jl_job_spec_set_network(spec, JL_NETWORK_BRIDGE, &err));
+	ck_prints(spec, "nameserver " OUTSIDE "\n");
+}
+END_TEST
+
 START_TEST(names_cannot_be_changed_from_inside)
 {
 	jl_job_spec *spec = shell("(echo 1.2.3.4 evil >>/etc/hosts) 2>/dev/null;"
@@ -374,6 +383,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, who_reaches_whom);
 	tcase_add_test(tcase, any_number_of_isolated_jobs);
 	tcase_add_test(tcase, jobs_know_each_other_by_name);
+	tcase_add_test(tcase, the_machines_resolver_is_asked);
 	tcase_add_test(tcase, names_cannot_be_changed_from_inside);
 	tcase_add_test(tcase, only_what_is_allowed);
 	tcase_add_test(tcase, a_published_port_leads_to_the_job);
