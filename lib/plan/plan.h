@@ -155,7 +155,6 @@ struct jl__plan {
 	uint32_t key;		   /* durable: the job's UUID */
 	uint64_t log_bytes;	   /* durable: cap of the log; 0: none */
 	struct jl__array wire;	   /* bytes of a struct jl__wire: the job's network */
-	struct jl__array spare;	   /* the same: one to be laid ahead of time */
 };
 
 /*
@@ -240,6 +239,9 @@ enum jl__request_type {
 	JL__REQUEST_WORK,   /* struct jl__request_work; fds: folder for /work on disk */
 	JL__REQUEST_LISTEN, /* struct jl__request_listen; fds: socket, its folder */
 	JL__REQUEST_ADOPT,  /* struct jl__request_adopt, from whoever has connected */
+	/* struct jl__request, wire: of a place that is nobody's yet, to be laid ahead for
+	 * one of the next jobs. At most one; the one before is given back. */
+	JL__REQUEST_SPARE,
 	/*
 	 * Kept for what reaches into a running job, from whoever has adopted it: EXEC
 	 * gets descriptors of its namespaces, root and cgroups, for a process to be

@@ -141,7 +141,6 @@ static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 		return r;
 	jl__link_add(link, job);
 	r = send_plan(link, job, spec, durable, &plan);
-	jl__place_sent(link, r == 0);
 	if (r == -ECONNRESET) {
 		(void)jl__link_receive(link, 0); /* notices, and sees everybody off */
 	} else if (r < 0) {
@@ -152,8 +151,10 @@ static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 		return jl__fail_errno(err, r, "cannot send the job to the supervisor");
 	while (job->state == JL__JOB_STARTING)
 		(void)jl__link_receive(link, -1);
-	if (job->state != JL__JOB_FAILED)
+	if (job->state != JL__JOB_FAILED) {
+		jl__place_ahead(link, spec);
 		return 0;
+	}
 	/* Look again at the host's files before the next start. */
 	if (job->failure.code == -ESTALE)
 		link->view_usec = 0;

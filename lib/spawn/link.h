@@ -63,8 +63,7 @@ struct jl__link {
 	struct jl__link *adopted; /* the next one to another context's supervisor */
 	jl_net *net;		     /* of the last job that had one */
 	uint32_t net_starts;	     /* jobs of it in a row */
-	struct jl__net_place *spare; /* in it; the supervisor lays it ahead */
-	bool spare_fresh;	     /* and does not have it yet */
+	struct jl__net_place *spare; /* in it; the supervisor has it and lays it ahead */
 	const jl_job *waited_for; /* its end needs no event */
 	void *inbox;		  /* JL__REPLY_MAX bytes */
 };

@@ -172,29 +172,31 @@ int jl__place_take(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 
 	if (r < 0)
 		return r;
-	/* As with everything the supervisor makes ahead: a second job makes a third one
-	 * likely. A network that is full has none to spare, which is no failure. */
-	if (!link->spare && !spec->net_bps && link->net_starts &&
-	    take(link, 0, &link->spare, NULL) == 0)
-		link->spare_fresh = true;
-	r = jl__plan_add_wires(plan, &job->place->wire,
-			       link->spare_fresh ? &link->spare->wire : NULL, err);
-	if (r < 0) {
-		jl__place_sent(link, false);
+	r = jl__plan_add_wire(plan, &job->place->wire, err);
+	if (r < 0)
 		jl__place_over(job);
-	}
 	return r;
 }
 
-void jl__place_sent(struct jl__link *link, bool sent)
+/*
+ * As with everything the supervisor makes ahead: a second job makes a third one likely.
+ * Only now that the job runs, so that its start does not wait for it. A network that is
+ * full has none to spare, which is no failure.
+ */
+void jl__place_ahead(struct jl__link *link, const jl_job_spec *spec)
 {
-	if (sent && link->net)
-		link->net_starts++;
-	if (!sent && link->spare_fresh) {
-		give_back(link->net, link->spare);
-		link->spare = NULL;
-	}
-	link->spare_fresh = false;
+	struct jl__request request = { .type = JL__REQUEST_SPARE };
+	struct jl__net_place *place = NULL;
+
+	if (!jl__spec_is_networked(spec) || spec->net_bps || !link->net ||
+	    link->fd < 0 || ++link->net_starts < 2 || link->spare ||
+	    take(link, 0, &place, NULL) < 0)
+		return;
+	if (jl__link_send(link, &request, sizeof(request), &place->wire, place->wire.size,
+			  NULL, 0) == 0)
+		link->spare = place;
+	else
+		give_back(link->net, place);
 }
 
 void jl__place_over(jl_job *job)

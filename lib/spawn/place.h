@@ -23,11 +23,12 @@ int jl__place_look(struct jl__link *link, const jl_job_spec *spec, char **ret_sh
 		   jl_error **err);
 /* What is kept may be a network that was removed meanwhile. */
 void jl__place_forget(struct jl__link *link);
-/* A place for the job, and one ahead where that pays; adds both to the plan. */
+/* A place for the job; adds it to the plan. */
 int jl__place_take(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 		   struct jl__buf *plan, jl_error **err);
-/* The supervisor has the plan, or never will. */
-void jl__place_sent(struct jl__link *link, bool sent);
+/* A job of this kind has started: takes the place for the next one where that pays, and
+ * hands it to the supervisor. */
+void jl__place_ahead(struct jl__link *link, const jl_job_spec *spec);
 /* The job is over, or never was: its names go, and what the supervisor has left. */
 void jl__place_over(jl_job *job);
 /* The supervisor is gone, with or without having given back the one ahead. */

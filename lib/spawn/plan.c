@@ -485,15 +485,12 @@ full:
 	return jl__oom(err);
 }
 
-int jl__plan_add_wires(struct jl__buf *buf, const struct jl__wire *wire,
-		       const struct jl__wire *spare, jl_error **err)
+int jl__plan_add_wire(struct jl__buf *buf, const struct jl__wire *wire, jl_error **err)
 {
 	struct jl__plan plan;
 
 	memcpy(&plan, buf->data, sizeof(plan));
 	plan.wire = put_array(buf, wire, wire->size, 1);
-	if (spare)
-		plan.spare = put_array(buf, spare, spare->size, 1);
 	if (jl__buf_align(buf, 8) < 0)
 		return buf->failed == -E2BIG
 			       ? jl__fail(err, -E2BIG,

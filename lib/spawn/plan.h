@@ -19,10 +19,8 @@
 int jl__plan_compile(struct jl__link *link, const jl_job_spec *spec, const char *id,
 		     const char *shown, struct jl__buf *buf, jl_error **err);
 
-/* Adds the place of the job in its network, and one to be laid ahead; spare may be NULL.
- */
-int jl__plan_add_wires(struct jl__buf *buf, const struct jl__wire *wire,
-		       const struct jl__wire *spare, jl_error **err);
+/* Adds the place of the job in its network. */
+int jl__plan_add_wire(struct jl__buf *buf, const struct jl__wire *wire, jl_error **err);
 
 struct jl__durable;
 /* Turns a compiled plan into one of a durable job. */

@@ -44,7 +44,6 @@ static int strings_fit(const struct jl__plan *plan, struct jl__array span)
 static int plan_check(const struct jl__plan *plan, uint32_t size)
 {
 	const struct jl__tree *tree;
-	const struct jl__array *wires[] = { &plan->wire, &plan->spare };
 
 	if (size < sizeof(*plan) || plan->magic != JL__PLAN_MAGIC || plan->size != size)
 		return __LINE__;
@@ -65,16 +64,11 @@ static int plan_check(const struct jl__plan *plan, uint32_t size)
 	    !strings_fit(plan, plan->argv) || !strings_fit(plan, plan->envp) ||
 	    !strings_fit(plan, plan->commands))
 		return __LINE__;
-	for (int i = 0; i < 2; i++)
-		if (wires[i]->count &&
-		    (!sv.privileged || !jl__array_fits(*wires[i], 1, size) ||
-		     jl__wire_check((const struct jl__wire *)((const char *)plan +
-							      wires[i]->offset),
-				    wires[i]->count) < 0))
-			return __LINE__;
-	if (plan->flags & JL__PLAN_DURABLE &&
-	    (!string_fits(plan, plan->key) ||
-	     text_len((const char *)plan + plan->key) != JL__ID_SIZE - 1))
+	if (plan->wire.count &&
+	    (!sv.privileged || !jl__array_fits(plan->wire, 1, size) ||
+	     jl__wire_check((const struct jl__wire *)((const char *)plan +
+						      plan->wire.offset),
+			    plan->wire.count) < 0))
 		return __LINE__;
 	tree = (const struct jl__tree *)((const char *)plan + plan->tree.offset);
 	if (plan->tree.count < sizeof(*tree) || plan->tree.count > TREE_BYTES_MAX ||
@@ -390,8 +384,4 @@ void launch_job(const struct jl__request *request, const struct jl__plan *plan,
 		failed(&none.failure, JL__STEP_RESOURCES, 2, -EAGAIN);
 		refuse(request, &none);
 	}
-	/* The one before has been taken, or nobody will. */
-	if (plan->spare.count)
-		stock_spare((const struct jl__wire *)((const char *)plan +
-						      plan->spare.offset));
 }

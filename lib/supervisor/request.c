@@ -106,6 +106,11 @@ static int first_request(char *bytes, size_t len, int *fds, uint32_t *count)
 		   sv.own_ns > 0 && len == sizeof(struct jl__request_listen)) {
 		listen_open((const struct jl__request_listen *)bytes, fds);
 		*count = 0;
+	} else if (request->type == JL__REQUEST_SPARE && len > sizeof(*request) &&
+		   *count == 0 && sv.own_ns > 0 && sv.privileged &&
+		   jl__wire_check((const struct jl__wire *)(request + 1),
+				  (uint32_t)(len - sizeof(*request))) == 0) {
+		stock_spare((const struct jl__wire *)(request + 1));
 	} else {
 		return 0;
 	}
