@@ -249,7 +249,8 @@ static int insert(jl_node *node, jl_submission *sub, struct handing *handing,
 {
 	struct jl__details details = { .spec = handing->spec.data,
 				       .spec_len = handing->spec.len };
-	int r = jl__store_begin(node->store, !sub->attached, err);
+	/* The mark of uploads is removed after it: this must not be lost alone. */
+	int r = jl__store_begin(node->store, !sub->attached || sub->upload, err);
 
 	if (r == 0)
 		r = decide(node, handing, err);

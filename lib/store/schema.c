@@ -71,6 +71,7 @@ static const char *const steps[] = {
 	"CREATE INDEX jobs_turn ON jobs (state, priority DESC, number);"
 	"CREATE INDEX jobs_due ON jobs (due_usec) WHERE state = 0;"
 	"CREATE INDEX jobs_change ON jobs (change);"
+	"CREATE INDEX jobs_end ON jobs (end_usec) WHERE state >= 4;"
 	"CREATE INDEX jobs_series ON jobs (series) WHERE series IS NOT NULL;"
 	"CREATE TABLE details ("
 	" number INTEGER PRIMARY KEY,"

@@ -25,7 +25,8 @@ chroot su sudo runuser passwd ip bridge nft ss ping tc capsh getpcaps strace str
 gzip diff cmp which tty stty script ionice chrt ldd getent nc curl getconf locale
 """.split()
 
-LIBRARIES = ["libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2"]
+# Loaded by name when they are needed: ldd does not know of them.
+LIBRARIES = ["libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2", "libsqlite3.so.0"]
 
 PYTHON = "/usr/bin/python3"
 PYTHON_SKIP = {"test", "tests", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo",
