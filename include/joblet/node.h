@@ -264,6 +264,18 @@ JL_API JL_MUST_CHECK int jl_submission_add_dir(jl_submission *sub, const char *p
 JL_API JL_MUST_CHECK int jl_submission_add_file(jl_submission *sub, const char *path,
 						uint32_t mode, uint64_t size,
 						jl_error **ret_err);
+/** Append to the file that was begun. @param sub Submission. @param data Bytes.
+ *  @param len Their number. @param[out] ret_err Reason of a failure; may be NULL.
+ *  @return 0, -EFBIG, -EDQUOT, -ENOSPC, -EIO. @since 0.1 */
+JL_API JL_MUST_CHECK int jl_submission_write(jl_submission *sub, const void *data,
+					     size_t len, jl_error **ret_err);
+/** Upload a symbolic link. @param sub Submission. @param path As for
+ *  jl_submission_add_dir(). @param target Relative, and not out of /work.
+ *  @param[out] ret_err Reason of a failure; may be NULL. @return as
+ *  jl_submission_add_dir(). @since 0.1 */
+JL_API JL_MUST_CHECK int jl_submission_add_link(jl_submission *sub, const char *path,
+						const char *target, jl_error **ret_err);
+
 /**
  * Hand the job in. When it returns the job is on disk (but for attached ones), with a
  * number; it runs, waits for its time or for a slot.
