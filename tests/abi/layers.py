@@ -36,7 +36,7 @@ LIB = {
 
 # Folder of the tree -> what it may include besides itself and the system.
 PROGRAMS = {
-    "rnx": {PUBLIC, "config", "rpc"},
+    "rnx": {PUBLIC, "config", "rpc", "remote"},
     "daemon": {PUBLIC, "config", "rpc"},
     "examples": {PUBLIC},
 }
@@ -51,7 +51,7 @@ THIRD_PARTY = {
     "yaml.h": {"config"},
     "nghttp2/": {"rpc"},
     "openssl/": {"rpc", "daemon"},
-    "protobuf-c/": {"rpc", "daemon"},
+    "protobuf-c/": {"rpc", "daemon", "rnx"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
