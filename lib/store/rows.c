@@ -45,10 +45,14 @@ static struct jl__row *read_row(const struct jl__sqlite *sqlite, sqlite3_stmt *s
 	row = jl__alloc(sizeof(*row) + bytes);
 	if (!row)
 		return NULL;
-	for (int i = 0; i < JL__N_COUNT; i++)
-		row->number[i] = sqlite->column_type(statement, i) == SQLITE_NULL
-					 ? UINT64_MAX
-					 : (uint64_t)sqlite->column_int64(statement, i);
+	for (int i = 0; i < JL__N_COUNT; i++) {
+		int64_t number = sqlite->column_int64(statement, i);
+
+		/* NULL reads as 0; asking costs as much as reading. */
+		if (number == 0 && sqlite->column_type(statement, i) == SQLITE_NULL)
+			number = -1;
+		row->number[i] = (uint64_t)number;
+	}
 	to = row->data;
 	for (int i = 0; i <= JL__T_COUNT; i++) {
 		const char *text = from[i] ? to : NULL;
