@@ -347,7 +347,7 @@ START_TEST(since_is_the_first_entry_of_that_time)
 	uint64_t begin = clock_usec;
 
 	for (int i = 0; i < 100; i++)
-		put_bytes(1, "0123456789" + i % 10, 1);
+		put_bytes(1, &"0123456789"[i % 10], 1);
 	end_job("result");
 	open_reader(0);
 	ck_assert_int_eq(jl_log_seek_time(reader, begin + 96 * 1000, NULL), 0);
