@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -211,7 +212,8 @@ static int describe(jl_error **err)
 /* One network after the other: each replaces the name of the one before. */
 static int describe_network(jl_error **err)
 {
-	static const char *const names[] = { "bridge", "mine", "yours", "isolated", "mine" };
+	static const char *const names[] = { "bridge", "mine", "yours", "isolated",
+					     "mine" };
 	jl_job_spec *spec = NULL;
 	int r = jl_job_spec_new(&spec);
 
@@ -291,6 +293,109 @@ static int run_job(jl_error **err)
 	return r;
 }
 
+static char state[] = "/dev/shm/joblet-oom-XXXXXX";
+
+static void remove_state(void)
+{
+	char command[64];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", state);
+	if (system(command) != 0)
+		(void)fprintf(stderr, "%s stays\n", state);
+}
+
+/* One for all rounds, in memory: hundreds of them wait for the disk. */
+static const char *state_folder(void)
+{
+	static bool made;
+
+	if (!made) {
+		REQUIRE(mkdtemp(state) != NULL);
+		REQUIRE(atexit(remove_state) == 0);
+		made = true;
+	}
+	return state;
+}
+
+static int open_node(jl_ctx *ctx, jl_node **node, jl_error **err)
+{
+	jl_node_config *config = NULL;
+	int r = jl_node_config_new(&config);
+
+	if (r == 0)
+		r = jl_node_config_set_network(config, "none", err);
+	if (r == 0)
+		r = jl_node_open(ctx, config, node, err);
+	jl_node_config_free(config);
+	return r;
+}
+
+/* For tomorrow, so that no supervisor is needed. */
+static int submit(jl_node *node, jl_job_info **info, jl_error **err)
+{
+	jl_submission *sub = NULL;
+	int r = jl_submission_new(node, &sub, err);
+
+	if (r == 0)
+		r = fill_spec(jl_submission_spec(sub), err);
+	if (r == 0)
+		r = jl_submission_set_owner(sub, "somebody", err);
+	if (r == 0)
+		r = jl_submission_set_recurrence(sub, "every 1d", err);
+	if (r == 0)
+		r = jl_node_submit(node, sub, info, err);
+	jl_submission_free(sub);
+	return r;
+}
+
+static int look_at(jl_node *node, const char *id, jl_error **err)
+{
+	jl_job_list *list = NULL;
+	jl_job_info *info = NULL;
+	jl_log *log = NULL;
+	int r = jl_node_get(node, id, &info, err);
+
+	if (r == 0)
+		r = jl_node_list(node, 0, NULL, 1, &list,
+				 err); /* rounds that failed left more */
+	if (r == 0)
+		r = jl_node_open_log(node, id, JL_LOG_FOLLOW, &log, err);
+	if (r == 0)
+		r = jl_node_process(node, err);
+	jl_log_close(log);
+	jl_job_list_free(list);
+	jl_job_info_free(info);
+	return r;
+}
+
+/* A job that was accepted is there although its description could not be handed out. */
+static int use_node(jl_error **err)
+{
+	jl_job_info *info = NULL;
+	jl_node *node = NULL;
+	jl_ctx *ctx = NULL;
+	const char *id;
+	int r = jl_ctx_new(0, &ctx, err);
+
+	if (r == 0)
+		r = jl_ctx_set_state_dir(ctx, state_folder(), err);
+	if (r == 0)
+		r = open_node(ctx, &node, err);
+	if (r == 0)
+		r = submit(node, &info, err);
+	id = info ? jl_job_info_get_id(info) : "";
+	if (r == 0)
+		r = look_at(node, id, err);
+	if (r == 0)
+		r = jl_node_cancel(node, id, err);
+	if (r == 0)
+		r = jl_node_delete(node, id, err);
+	jl_job_info_free(info);
+	(void)jl_node_unref(node);
+	(void)jl_ctx_unref(ctx);
+	return r;
+}
+
 const struct scenario scenarios[] = {
 	{ "limits", use_limits },
 	{ "a refused limit", refuse_limits },
@@ -301,6 +406,7 @@ const struct scenario scenarios[] = {
 	{ "a description", describe },
 	{ "times, a rule and a queue", use_schedule },
 	{ "the network of a description", describe_network },
+	{ "a node", use_node, .may_pass = true },
 	{ "the explanation of a job", explain, .may_pass = true },
 	{ "a job from start to end", run_job, .needs_root = true, .may_pass = true },
 	{ .name = NULL },
