@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-ECHO = sys.argv[1]
+ECHO = os.path.realpath(sys.argv[1])
 MUST_RUN = os.environ.get("JOBLET_TEST_MUST_RUN", "0") not in ("", "0")
 
 try:
