@@ -323,6 +323,7 @@ END_TEST
 
 START_TEST(a_network_that_was_made_anew)
 {
+	jl_job_spec *spec = in_network(command("true", NULL), NET);
 	jl_ctx *other = open_ctx(0);
 
 	make_network(NET, CIDR);
@@ -332,8 +333,8 @@ START_TEST(a_network_that_was_made_anew)
 	}
 	/* With a place of ours in it that nobody uses. */
 	ck_ok(jl_net_remove(other, NET, &err));
-	ck_fails(jl_job_spawn(ctx, in_network(command("true", NULL), NET), &run.job, &err),
-		 -ENOENT, NET);
+	ck_fails(jl_job_spawn(ctx, spec, &run.job, &err), -ENOENT, NET);
+	jl_job_spec_free(spec);
 	ck_ok(jl_net_create(other, NET, "10.82.0.0/24", NULL, &err));
 	for (int i = 0; i < 3; i++) {
 		run_spec(&run, in_network(command("true", NULL), NET));

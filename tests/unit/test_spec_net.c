@@ -80,6 +80,7 @@ START_TEST(restrictions_need_a_network)
 		ck_assert_int_eq(jl_job_spec_set_net_bps(spec, 1024, &err), 0);
 	ck_assert_int_eq(jl_job_spec_check(spec, &err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(jl_error_message(err), name));
+	jl_error_free(err);
 	ck_assert_int_eq(jl_job_spec_set_network_name(spec, "bridge", &err), 0);
 	ck_assert_int_eq(jl_job_spec_check(spec, &err), 0);
 }
