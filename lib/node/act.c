@@ -289,6 +289,8 @@ int jl_node_delete(jl_node *node, const char *id, jl_error **ret_err)
 	if (r >= 0)
 		r = jl__job_delete(node, row, ret_err);
 	jl__row_free(row);
+	if (r == 0)
+		jl__store_forget(node->store);
 	return r;
 }
 
@@ -317,6 +319,8 @@ int jl_node_delete_all(jl_node *node, uint32_t *ret_deleted, uint32_t *ret_skipp
 		jl_error_free(why);
 	}
 	jl_job_list_free(list);
+	if (deleted)
+		jl__store_forget(node->store);
 	if (r < 0)
 		return r;
 	if (ret_deleted)

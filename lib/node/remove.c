@@ -148,6 +148,7 @@ int jl__retain(jl_node *node, jl_error **err)
 			r = retain_batch(node, keep, span && now > span ? now - span : 0,
 					 err);
 		while (r == 1);
+		jl__store_forget(node->store);
 	}
 	if (r == 0) {
 		node->retained_change = change;

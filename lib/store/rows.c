@@ -176,6 +176,7 @@ int jl__store_delete(struct jl__store *store, uint64_t number, jl_error **err)
 		if (r < 0)
 			return r;
 	}
+	store->forgotten = true;
 	return 0;
 }
 

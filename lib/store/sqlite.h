@@ -25,6 +25,7 @@
 	X(column_int64)         \
 	X(column_text)          \
 	X(column_type)          \
+	X(db_config)            \
 	X(errmsg)               \
 	X(errstr)               \
 	X(exec)                 \
@@ -35,7 +36,9 @@
 	X(open_v2)              \
 	X(prepare_v3)           \
 	X(reset)                \
-	X(step)
+	X(step)                 \
+	X(wal_checkpoint_v2)    \
+	X(wal_hook)
 
 struct jl__sqlite {
 #define JL__SQLITE_MEMBER(name) __typeof__(sqlite3_##name) *name;

@@ -46,7 +46,9 @@ struct jl__store {
 	sqlite3_stmt *statements[ST_KINDS];
 	sqlite3_stmt *cursor; /* of jl__store_list() */
 	int64_t data_version;
-	int full; /* what synchronous is set to; -1: not known */
+	int full;	/* what synchronous is set to; -1: not known */
+	int wal_pages;	/* in the log, as of our last commit */
+	bool forgotten; /* something was deleted whose pages are still in the log */
 	bool in_transaction;
 };
 

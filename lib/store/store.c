@@ -16,6 +16,11 @@
 #define BUSY_STEPS 2000
 #define BUSY_STEP_MAX_NSEC 5000000
 
+/* Pages in SQLite's log before they are taken into the file, and the log is emptied. The
+ * first process to open the store reads the whole log: this keeps that below a
+ * millisecond. */
+#define WAL_PAGES_MAX 256
+
 int jl__store_fail(struct jl__store *store, int code, jl_error **err)
 {
 	const char *text = store->db ? store->sqlite->errmsg(store->db)
@@ -153,6 +158,17 @@ static int use_wal(struct jl__store *store, jl_error **err)
 	return 0;
 }
 
+/* Instead of SQLite's own checkpoints. */
+static int note_pages(void *data, sqlite3 *db, const char *name, int pages)
+{
+	struct jl__store *store = data;
+
+	(void)db;
+	(void)name;
+	store->wal_pages = pages;
+	return SQLITE_OK;
+}
+
 static int set_up(struct jl__store *store, jl_error **err)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -161,6 +177,13 @@ static int set_up(struct jl__store *store, jl_error **err)
 	if (r != SQLITE_OK)
 		return jl__store_fail(store, r, err);
 	(void)store->sqlite->busy_handler(store->db, wait_for_lock, NULL);
+	(void)store->sqlite->wal_hook(store->db, note_pages, store);
+	/* The last one to close would take the log in and remove it, and the next one make
+	 * it anew: five flushes for each rnx that is alone. See empty_wal(). */
+	r = store->sqlite->db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+				     NULL);
+	if (r != SQLITE_OK)
+		return jl__store_fail(store, r, err);
 	r = use_wal(store, err);
 	/* Secrets of deleted jobs are overwritten, not left in free pages. */
 	if (r == 0)
@@ -206,6 +229,8 @@ struct jl__store *jl__store_close(struct jl__store *store)
 	if (!store)
 		return NULL;
 	jl__store_rollback(store);
+	if (store->forgotten)
+		jl__store_forget(store);
 	for (int i = 0; i < ST_KINDS; i++)
 		if (store->statements[i])
 			(void)store->sqlite->finalize(store->statements[i]);
@@ -235,22 +260,43 @@ int jl__store_changed(struct jl__store *store, bool *ret, jl_error **err)
 
 /* ---- transactions ---- */
 
-/*
- * The disk is waited for by those who need it: a checkpoint waits too, so that it is left
- * to durable transactions as well.
- */
+/* The disk is waited for by those who need it. */
 static int set_sync(struct jl__store *store, bool durable, jl_error **err)
 {
 	int r;
 
 	if (store->full == durable)
 		return 0;
-	r = exec(store,
-		 durable ? "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=1000"
-			 : "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0",
+	r = exec(store, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
 		 err);
 	store->full = r < 0 ? -1 : durable;
 	return r;
+}
+
+/*
+ * Takes SQLite's log into the file and cuts it to nothing. Cut it must be: that all of it
+ * has been taken in is known in shared memory only, and whoever comes after the last one
+ * has gone would take it in again, and again. Waits for nobody: then it is left to a later
+ * commit. What fails here has been committed all the same.
+ */
+static bool empty_wal(struct jl__store *store)
+{
+	const struct jl__sqlite *sqlite = store->sqlite;
+	int r;
+
+	(void)sqlite->busy_handler(store->db, NULL, NULL);
+	r = sqlite->wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+				      NULL);
+	(void)sqlite->busy_handler(store->db, wait_for_lock, NULL);
+	if (r == SQLITE_OK)
+		store->wal_pages = 0;
+	return r == SQLITE_OK;
+}
+
+void jl__store_forget(struct jl__store *store)
+{
+	if (!store->in_transaction && store->forgotten)
+		store->forgotten = !empty_wal(store);
 }
 
 int jl__store_begin(struct jl__store *store, bool durable, jl_error **err)
@@ -267,9 +313,13 @@ int jl__store_commit(struct jl__store *store, jl_error **err)
 {
 	int r = jl__store_run(store, ST_COMMIT, err);
 
-	if (r == 0)
-		store->in_transaction = false;
-	return r;
+	if (r < 0)
+		return r;
+	store->in_transaction = false;
+	/* It waits for the disk, so it is left to those who do that anyway. */
+	if (store->full == 1 && store->wal_pages >= WAL_PAGES_MAX)
+		(void)empty_wal(store);
+	return 0;
 }
 
 void jl__store_rollback(struct jl__store *store)

@@ -112,6 +112,12 @@ int jl__store_begin(struct jl__store *store, bool durable, jl_error **err);
 int jl__store_commit(struct jl__store *store, jl_error **err);
 /* Nothing to do when there is no transaction. Keeps errno. */
 void jl__store_rollback(struct jl__store *store);
+/*
+ * After deletions: takes what was deleted out of SQLite's log, where older versions of
+ * pages stay otherwise until it is written over. Does not wait for readers; when one is
+ * in the way, the next call or jl__store_close() tries again.
+ */
+void jl__store_forget(struct jl__store *store);
 
 /* ---- jobs ---- */
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "logs/logs.h"
 #include "plan/plan.h"
 
@@ -156,8 +157,8 @@ START_TEST(streams_are_told_apart)
 	ck_reads("one\nfour");
 	open_reader(JL_LOG_STDERR);
 	ck_reads("two\nthree\n");
+	jl_log_close(jl__steal(reader));
 	ck_assert_int_eq(jl__log_open(folder, 1u << 20, &reader, NULL), -EINVAL);
-	reader = NULL;
 }
 END_TEST
 

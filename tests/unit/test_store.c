@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,6 +289,107 @@ START_TEST(others_see_what_was_committed)
 }
 END_TEST
 
+/* ---- SQLite's log ---- */
+
+static off_t size_of(const char *suffix)
+{
+	char name[128];
+	struct stat st;
+
+	(void)snprintf(name, sizeof(name), "%s%s", path, suffix);
+	ck_assert_int_eq(stat(name, &st), 0);
+	return st.st_size;
+}
+
+START_TEST(the_log_is_kept_and_stays_small)
+{
+	off_t most = 0, least = 1 << 30;
+	char id[16];
+
+	for (int i = 0; i < 200; i++) {
+		struct jl__row *row;
+		uint64_t number;
+
+		(void)snprintf(id, sizeof(id), "%d", i);
+		number = add(store, id, JL_STATE_RUNNING, 0);
+		ck_ok(jl__store_begin(store, true, &err));
+		ck_ok(jl__store_get(store, number, &row, &err));
+		row->number[JL__N_STATE] = JL_STATE_COMPLETED;
+		ck_ok(jl__store_update(store, row, &err));
+		ck_ok(jl__store_commit(store, &err));
+		jl__row_free(row);
+		store = jl__store_close(store);
+		most = size_of("-wal") > most ? size_of("-wal") : most;
+		least = size_of("-wal") < least ? size_of("-wal") : least;
+		ck_ok(jl__store_open(path, &store, &err));
+	}
+	/* It was taken in and cut, several times over, and never with every process. */
+	ck_assert_int_eq((int)least, 0);
+	ck_assert_int_gt((int)most, 512 << 10);
+	ck_assert_int_lt((int)most, 2 << 20);
+	ck_ok(jl__store_list(store, 0, NULL, 0, &err));
+	for (int i = 0; i < 200; i++) {
+		struct jl__row *row;
+
+		ck_assert_int_eq(jl__store_next(store, &row, &err), 1);
+		jl__row_free(row);
+	}
+	jl__store_end(store);
+}
+END_TEST
+
+static bool is_in(const char *suffix, const char *what)
+{
+	off_t size = size_of(suffix);
+	char name[128], *bytes = malloc((size_t)size + 1);
+	bool found;
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%s%s", path, suffix);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq((int)read(fd, bytes, (size_t)size), (int)size);
+	(void)close(fd);
+	found = memmem(bytes, (size_t)size, what, strlen(what)) != NULL;
+	free(bytes);
+	return found;
+}
+
+START_TEST(what_is_deleted_is_in_no_file)
+{
+	static const char secret[] = "the secret of somebody";
+	struct jl__details with = { .spec = (char *)secret, .spec_len = sizeof(secret) };
+	struct jl__store *reader;
+	struct jl__row row, *seen;
+
+	jl__row_init(&row);
+	row.number[JL__N_STATE] = JL_STATE_COMPLETED;
+	row.number[JL__N_CREATED] = 1;
+	row.text[JL__T_ID] = "id";
+	row.command = "true";
+	row.command_len = 5;
+	ck_ok(jl__store_begin(store, true, &err));
+	ck_ok(jl__store_insert(store, &row, &with, &err));
+	ck_ok(jl__store_commit(store, &err));
+	ck_assert(is_in("-wal", secret));
+	/* Who reads is not waited for. */
+	ck_ok(jl__store_open(path, &reader, &err));
+	ck_ok(jl__store_list(reader, 0, NULL, 0, &err));
+	ck_assert_int_eq(jl__store_next(reader, &seen, &err), 1);
+	jl__row_free(seen);
+	ck_ok(jl__store_begin(store, false, &err));
+	ck_ok(jl__store_delete(store, row.number[JL__N_NUMBER], &err));
+	ck_ok(jl__store_commit(store, &err));
+	jl__store_forget(store);
+	ck_assert(is_in("-wal", secret));
+	jl__store_end(reader);
+	/* When it has gone, the next one does it. */
+	store = jl__store_close(store);
+	ck_assert(!is_in("-wal", secret) && !is_in("", secret));
+	(void)jl__store_close(reader);
+}
+END_TEST
+
 /* ---- files that are not what they should be ---- */
 
 static void run_sql(const char *sql)
@@ -326,9 +428,16 @@ static void overwrite(off_t at, size_t len)
 	(void)close(fd);
 }
 
+/* What is in SQLite's log is not missed in the file. */
+static void take_in_log(void)
+{
+	run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 START_TEST(a_damaged_store_says_so)
 {
 	store = jl__store_close(store);
+	take_in_log();
 	overwrite(0, 100);
 	ck_fails(jl__store_open(path, &store, &err), -EIO, "damaged");
 }
@@ -347,6 +456,7 @@ START_TEST(a_truncated_store_says_so)
 		(void)add(store, id, JL_STATE_COMPLETED, 0);
 	}
 	store = jl__store_close(store);
+	take_in_log();
 	ck_assert_int_eq(truncate(path, 8192), 0);
 	r = jl__store_open(path, &store, &why);
 	if (r == 0)
@@ -371,16 +481,23 @@ END_TEST
 
 #define WRITERS 2
 
-/* Inserts, changes and deletes for ever; each job has details, or neither is there. */
+/*
+ * Inserts, changes and deletes for ever; each job has details, or neither is there. Now
+ * and then it starts anew, as many short processes do, and finds a log that is not empty.
+ */
 static void writer(int me)
 {
 	struct jl__row *row;
 
-	ck_ok(jl__store_open(path, &store, &err));
+	store = NULL;
 	for (uint64_t i = 0;; i++) {
 		uint64_t number;
 		char id[32];
 
+		if (i % 5 == 0) {
+			store = jl__store_close(store);
+			ck_ok(jl__store_open(path, &store, &err));
+		}
 		(void)snprintf(id, sizeof(id), "%d-%lu", me, (unsigned long)i);
 		number = add(store, id, JL_STATE_PENDING, (int)(i % 7));
 		ck_ok(jl__store_begin(store, i % 2, &err));
@@ -533,6 +650,8 @@ int main(void)
 	tcase_add_test(tcase, old_ones_are_found);
 	tcase_add_test(tcase, a_rollback_leaves_nothing);
 	tcase_add_test(tcase, others_see_what_was_committed);
+	tcase_add_test(tcase, the_log_is_kept_and_stays_small);
+	tcase_add_test(tcase, what_is_deleted_is_in_no_file);
 	tcase_add_test(tcase, a_newer_store_is_refused);
 	tcase_add_test(tcase, a_strange_file_is_refused);
 	tcase_add_test(tcase, a_damaged_store_says_so);
