@@ -7,9 +7,12 @@
 #define JL_MODULE "store"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "store/store-priv.h"
 
@@ -160,6 +163,24 @@ static int step_up(struct jl__store *store, int64_t from, jl_error **err)
 	return r < 0 ? r : run(store, mark, err);
 }
 
+/* The names of the files, which are there for good from here on. */
+static int flush_folder(const struct jl__store *store, jl_error **err)
+{
+	const char *slash = strrchr(store->path, '/');
+	_cleanup_free_ char *path =
+		slash ? jl__format("%.*s/", (int)(slash - store->path), store->path)
+		      : jl__strdup(".");
+	_cleanup_close_ int folder = -EBADF;
+
+	if (!path)
+		return jl__oom(err);
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0 || fsync(folder) < 0)
+		return jl__fail_errno(err, -errno, "cannot write folder %s to disk",
+				      path);
+	return 0;
+}
+
 int jl__store_migrate(struct jl__store *store, jl_error **err)
 {
 	int64_t version;
@@ -176,5 +197,5 @@ int jl__store_migrate(struct jl__store *store, jl_error **err)
 	if (r == 0)
 		r = jl__store_commit(store, err);
 	jl__store_rollback(store);
-	return r;
+	return r < 0 ? r : flush_folder(store, err);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -16,6 +17,38 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jl__sqlite table;
 static bool loaded;
+
+/*
+ * SQLite takes a log that it opens for one that it has made, and flushes the folder before
+ * the first commit of every process, for a name that has been there for long. It does not
+ * when it may not make files. Ours keeps the log (store.c) and flushes the folder when the
+ * store is made (schema.c).
+ */
+static sqlite3_vfs files;
+static int (*plain_open)(sqlite3_vfs *vfs, const char *name, sqlite3_file *file,
+			 int flags, int *ret_flags);
+
+static int open_known(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+		      int *ret_flags)
+{
+	if (flags & SQLITE_OPEN_WAL && access(name, F_OK) == 0)
+		flags &= ~SQLITE_OPEN_CREATE;
+	return plain_open(vfs, name, file, flags, ret_flags);
+}
+
+static int add_files(void)
+{
+	sqlite3_vfs *plain = table.vfs_find(NULL);
+
+	if (!plain)
+		return SQLITE_ERROR;
+	files = *plain;
+	files.zName = JL__SQLITE_FILES;
+	files.pNext = NULL;
+	plain_open = plain->xOpen;
+	files.xOpen = open_known;
+	return table.vfs_register(&files, 0);
+}
 
 static int load(jl_error **err)
 {
@@ -44,6 +77,11 @@ static int load(jl_error **err)
 		return jl__fail(err, -EOPNOTSUPP,
 				"%s is version %d.%d; SQLite 3.24 or newer is needed",
 				LIBRARY, version / 1000000, version / 1000 % 1000);
+	}
+	if (add_files() != SQLITE_OK) {
+		(void)dlclose(library);
+		return jl__fail(err, -EOPNOTSUPP, "%s of this machine cannot open files",
+				LIBRARY);
 	}
 	/* Stays for good: SQLite's locks on a file belong to the process. */
 	loaded = true;

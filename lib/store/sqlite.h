@@ -37,6 +37,8 @@
 	X(prepare_v3)           \
 	X(reset)                \
 	X(step)                 \
+	X(vfs_find)             \
+	X(vfs_register)         \
 	X(wal_checkpoint_v2)    \
 	X(wal_hook)
 
@@ -45,6 +47,9 @@ struct jl__sqlite {
 	JL__SQLITE_FUNCTIONS(JL__SQLITE_MEMBER)
 #undef JL__SQLITE_MEMBER
 };
+
+/* Name of the file layer to open with: SQLite's own, which knows what exists. */
+#define JL__SQLITE_FILES "joblet"
 
 /* The functions, loaded on first use and kept. -EOPNOTSUPP without the library. */
 int jl__sqlite_load(const struct jl__sqlite **ret, jl_error **err);

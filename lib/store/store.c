@@ -16,9 +16,8 @@
 #define BUSY_STEPS 2000
 #define BUSY_STEP_MAX_NSEC 5000000
 
-/* Pages in SQLite's log before they are taken into the file, and the log is emptied. The
- * first process to open the store reads the whole log: this keeps that below a
- * millisecond. */
+/* Pages in SQLite's log before they are taken into the file, and it begins anew. The first
+ * process to open the store reads all of it: this keeps that below a millisecond. */
 #define WAL_PAGES_MAX 256
 
 int jl__store_fail(struct jl__store *store, int code, jl_error **err)
@@ -172,14 +171,14 @@ static int note_pages(void *data, sqlite3 *db, const char *name, int pages)
 static int set_up(struct jl__store *store, jl_error **err)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	int r = store->sqlite->open_v2(store->path, &store->db, flags, NULL);
+	int r = store->sqlite->open_v2(store->path, &store->db, flags, JL__SQLITE_FILES);
 
 	if (r != SQLITE_OK)
 		return jl__store_fail(store, r, err);
 	(void)store->sqlite->busy_handler(store->db, wait_for_lock, NULL);
 	(void)store->sqlite->wal_hook(store->db, note_pages, store);
 	/* The last one to close would take the log in and remove it, and the next one make
-	 * it anew: five flushes for each rnx that is alone. See empty_wal(). */
+	 * it anew: five flushes for each rnx that is alone. See take_in_log(). */
 	r = store->sqlite->db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 				     NULL);
 	if (r != SQLITE_OK)
@@ -273,30 +272,42 @@ static int set_sync(struct jl__store *store, bool durable, jl_error **err)
 	return r;
 }
 
-/*
- * Takes SQLite's log into the file and cuts it to nothing. Cut it must be: that all of it
- * has been taken in is known in shared memory only, and whoever comes after the last one
- * has gone would take it in again, and again. Waits for nobody: then it is left to a later
- * commit. What fails here has been committed all the same.
- */
-static bool empty_wal(struct jl__store *store)
+/* Waits for nobody. What fails here has been committed all the same. */
+static bool checkpoint(struct jl__store *store, int mode)
 {
 	const struct jl__sqlite *sqlite = store->sqlite;
 	int r;
 
 	(void)sqlite->busy_handler(store->db, NULL, NULL);
-	r = sqlite->wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
-				      NULL);
+	r = sqlite->wal_checkpoint_v2(store->db, NULL, mode, NULL, NULL);
 	(void)sqlite->busy_handler(store->db, wait_for_lock, NULL);
-	if (r == SQLITE_OK)
-		store->wal_pages = 0;
 	return r == SQLITE_OK;
+}
+
+/*
+ * Takes SQLite's log into the file, and begins it anew. That it is to begin anew is known
+ * in shared memory only; were nothing written then, whoever comes after the last one has
+ * gone would take all of it in again, and again. It keeps its size: to write over what is
+ * there costs half of what it costs to make a file longer.
+ */
+static void take_in_log(struct jl__store *store)
+{
+	if (!checkpoint(store, SQLITE_CHECKPOINT_RESTART))
+		return;
+	store->wal_pages = 0;
+	if (jl__store_begin(store, false, NULL) == 0 &&
+	    jl__store_run(store, ST_BUMP, NULL) == 0)
+		(void)jl__store_commit(store, NULL);
+	jl__store_rollback(store);
 }
 
 void jl__store_forget(struct jl__store *store)
 {
-	if (!store->in_transaction && store->forgotten)
-		store->forgotten = !empty_wal(store);
+	if (store->in_transaction || !store->forgotten)
+		return;
+	store->forgotten = !checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+	if (!store->forgotten)
+		store->wal_pages = 0;
 }
 
 int jl__store_begin(struct jl__store *store, bool durable, jl_error **err)
@@ -318,7 +329,7 @@ int jl__store_commit(struct jl__store *store, jl_error **err)
 	store->in_transaction = false;
 	/* It waits for the disk, so it is left to those who do that anyway. */
 	if (store->full == 1 && store->wal_pages >= WAL_PAGES_MAX)
-		(void)empty_wal(store);
+		take_in_log(store);
 	return 0;
 }
 
