@@ -633,7 +633,7 @@ START_TEST(a_sweeper_and_makers_at_once)
 		for (;;)
 			jl__upload_sweep(staging);
 	}
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 100; i++) {
 		(void)snprintf(name, sizeof(name), "n%d", i);
 		OK(jl__upload_new(staging, name, &caps, &other, &err));
 		OK(jl__upload_add_file(other, "f", 0, 0, &err));
@@ -680,6 +680,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(out, a_file_has_the_size_that_was_announced, 0, 3);
 	tcase_add_loop_test(out, bytes_belong_to_a_file, 0, 3);
 	tcase_add_checked_fixture(done, begin, end);
+	/* Two that fight for one folder take their time on a busy machine. */
+	tcase_set_timeout(done, 60);
 	tcase_add_loop_test(done, what_is_not_handed_over_is_removed, 0, 2);
 	tcase_add_test(done, what_is_handed_over_can_be_listed_opened_and_dropped);
 	tcase_add_test(done, only_folders_can_be_an_empty_list);
