@@ -297,6 +297,9 @@ static int fill_times(jl_submission *sub, const Joblet__RunJobRequest *m,
 		return -1;
 	if (due)
 		r = jl_submission_set_due(sub, due, &err);
+	/* What begins later than its caller leaves has to survive the machine's power. */
+	if (r == 0 && o && o->attached && !due && !*o->recurrence)
+		jl_submission_set_attached(sub, 1);
 	if (r == 0 && o && *o->recurrence)
 		r = jl_submission_set_recurrence(sub, o->recurrence, &err);
 	if (r == 0 && o && o->retries)

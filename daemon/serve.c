@@ -2,6 +2,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -181,13 +182,25 @@ static bool take_changes(struct serving *s)
 	return any;
 }
 
-static void process_node(struct serving *s)
+/*
+ * Lets the node do what is due, when there is something: asking it costs a dozen looks at
+ * its store, and most turns of the loop are about bytes of a connection. Whether any job
+ * changed.
+ */
+static bool process_node(struct serving *s)
 {
+	struct pollfd one = { jl_node_get_fd(s->node), POLLIN, 0 };
 	jl_error *err = NULL;
+	int r;
 
-	if (jl_node_process(s->node, &err) < 0)
+	if (!s->node_waits && poll(&one, 1, 0) == 0)
+		return false;
+	r = jl_node_process(s->node, &err);
+	s->node_waits = r < 0;
+	if (r < 0)
 		journal_log(s->journal, JL_LOG_ERROR, "%s", jl_error_message(err));
 	jl_error_free(err);
+	return take_changes(s);
 }
 
 static void ready(struct watch *watch, uint32_t events)
@@ -202,8 +215,7 @@ static void idle(void *data)
 	struct serving *s = data;
 	int r;
 
-	process_node(s);
-	(void)take_changes(s);
+	(void)process_node(s);
 	do {
 		r = jl__rpc_server_process(s->server);
 		if (r < 0)
@@ -213,8 +225,7 @@ static void idle(void *data)
 		 * Handlers use the node, and what they were not looking for they leave to
 		 * be taken up here; calls that are answered by that are to be sent.
 		 */
-		process_node(s);
-	} while (take_changes(s) && r == 0);
+	} while (process_node(s) && r == 0);
 }
 
 static void watchdog_due(struct timer *timer)
@@ -337,6 +348,7 @@ static int run(struct serving *s)
 	loop_set_idle(s->loop, idle, s);
 	notify("READY=1\nSTATUS=Serving");
 	/* What was due while nobody was there. */
+	s->node_waits = true;
 	idle(s);
 	while (!s->draining || !jl__rpc_server_drained(s->server)) {
 		int r = loop_turn(s->loop);

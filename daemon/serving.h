@@ -33,6 +33,7 @@ struct serving {
 	struct timer watchdog;
 	uint64_t watchdog_usec; /* 0: none */
 	bool local_only, draining;
+	bool node_waits; /* looking at the node failed, or was never done: again */
 
 	struct waiter *waiters; /* calls that wait for the end of a job */
 	struct sse *sses;	/* streams that want a sign of life now and then */

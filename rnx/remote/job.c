@@ -56,6 +56,9 @@ int remote_job_get(struct backend *backend, const char *id, struct job *job,
 	jl__rpc_message_free(reply);
 	if (!m)
 		return remote_bad_reply(fault);
+	/* It may hold what was known of it before. */
+	job_done(job);
+	job_init(job);
 	r = fill_status(job, m);
 	joblet__get_job_status_response__free_unpacked(m, NULL);
 	if (r < 0) {

@@ -84,13 +84,27 @@ static int open_stream(struct remote_log *self, struct fault *fault)
 	return r < 0 ? fault_set(fault, r, "%s", strerror(-r)) : 0;
 }
 
+/* *ret_id is NULL when there is no memory. */
+static int find_id(struct backend *backend, const char *id, char **ret_id,
+		   struct fault *fault)
+{
+	struct job job;
+	int r;
+
+	job_init(&job);
+	r = remote_job_get(backend, id, &job, fault);
+	if (r == 0)
+		*ret_id = strdup(job.uuid);
+	job_done(&job);
+	return r;
+}
+
 int remote_log_open(struct backend *backend, const char *id,
 		    const struct log_query *query, struct log_reader **ret_log,
 		    struct fault *fault)
 {
 	struct remote_log *self = calloc(1, sizeof(*self));
-	struct job job;
-	int r;
+	int r = 0;
 
 	if (!self)
 		return fault_set(fault, -ENOMEM, "out of memory");
@@ -99,15 +113,18 @@ int remote_log_open(struct backend *backend, const char *id,
 	self->query = *query;
 	self->next = self->owner->logs;
 	self->owner->logs = self;
-	/* A stream says that there is no such job when it is read: that is too late. */
-	job_init(&job);
-	r = remote_job_get(backend, id, &job, fault);
-	if (r == 0) {
-		self->id = strdup(job.uuid);
-		r = self->id ? open_stream(self, fault)
-			     : fault_set(fault, -ENOMEM, "out of memory");
-	}
-	job_done(&job);
+	/*
+	 * A stream says that there is no such job when it is read: that is too late. The
+	 * job that was handed in just now is there.
+	 */
+	if (strcmp(id, self->owner->submitted) == 0)
+		self->id = strdup(id);
+	else
+		r = find_id(backend, id, &self->id, fault);
+	if (r == 0 && !self->id)
+		r = fault_set(fault, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = open_stream(self, fault);
 	if (r < 0) {
 		remote_log_close(&self->base);
 		return r;

@@ -20,6 +20,7 @@ struct remote {
 	/* To connect again after the daemon was restarted. */
 	char *address, *cert, *key, *ca;
 	uint64_t lost_usec;	 /* when the connection was lost; 0: it was not */
+	char submitted[40];	 /* UUID of the last job that was handed in */
 	struct remote_log *logs; /* open readers: their streams end with the connection */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A job with its uploads, sent as a stream: nothing of a file is held in memory. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,6 +193,7 @@ static void describe(Joblet__RunJobRequest *m, Joblet__X__V1__RunOptions *o,
 	o->retries = opts->retries;
 	o->priority = opts->priority;
 	o->init = opts->init;
+	o->attached = request->attached;
 	o->has_user = options_has(opts, FLAG_USER);
 	o->uid = opts->uid;
 	o->gid = opts->gid;
@@ -382,7 +384,11 @@ static int take_reply(const struct remote_submission *self, const uint8_t *data,
 	if (r < 0) {
 		job_done(job);
 		(void)fault_set(fault, r, "out of memory");
-	} else if (m->failure_errno > 0 && m->failure_errno < 4096) {
+	} else {
+		(void)snprintf(self->owner->submitted, sizeof(self->owner->submitted),
+			       "%s", m->job_uuid);
+	}
+	if (r == 0 && m->failure_errno > 0 && m->failure_errno < 4096) {
 		r = fault_set(fault, -m->failure_errno, "%s", m->failure);
 		fault->command = strcmp(m->failure_module, "command") == 0;
 	}
