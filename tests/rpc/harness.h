@@ -12,6 +12,10 @@
 #include "rpc/client.h"
 #include "served.h"
 
+/* For what must happen: only a failure takes so long, however busy the machine is. */
+#define PATIENCE_MS 30000
+#define PATIENCE (PATIENCE_MS * UINT64_C(1000))
+
 /* ---- certificates, as PEM; made once ---- */
 
 struct pem {
@@ -52,7 +56,7 @@ void server_control(const struct running *running, char what);
 void server_stop(struct running *running);
 /* A number of the method Counts, asked over a connection of its own. */
 uint64_t server_count(const struct running *running, const char *name);
-/* Waits until a number of Counts is this, at most two seconds. */
+/* Waits until a number of Counts is this. */
 void server_await(const struct running *running, const char *name, uint64_t value);
 /* Resident memory, bytes. */
 uint64_t server_resident(const struct running *running);
@@ -72,6 +76,9 @@ size_t count_message(uint8_t to[64], uint64_t count, uint32_t size, uint32_t pau
 
 int raw_connect(uint16_t port);
 void raw_write(int fd, const void *data, size_t len);
+/* Between these, what is written is kept and goes out in one piece. */
+void raw_hold(void);
+void raw_release(int fd);
 /* Preface and empty SETTINGS. */
 void raw_begin(int fd);
 void raw_frame(int fd, uint8_t type, uint8_t flags, uint32_t id, const void *data,

@@ -219,7 +219,7 @@ void probe_ask(struct probe *probe, const struct probe_request *request,
 		probe->h2, NULL, fields, 6,
 		request->len || request->open || request->late_end ? &body : NULL, NULL);
 	ck_assert_int_gt(probe->id, 0);
-	run(probe, request->wait_ms ? request->wait_ms : 2000);
+	run(probe, request->wait_ms ? request->wait_ms : PATIENCE_MS);
 }
 
 void probe_close(struct probe *probe)

@@ -20,7 +20,7 @@ struct probe_request {
 	bool open;	  /* END_STREAM is never sent */
 	bool late_end;	  /* END_STREAM in an empty frame of its own */
 	bool unread;	  /* a window of nothing: the reply cannot come */
-	unsigned wait_ms; /* for the reply; 0 = 2000 */
+	unsigned wait_ms; /* for the reply; 0 = as long as it takes */
 };
 
 struct probe_reply {

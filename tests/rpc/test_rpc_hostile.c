@@ -21,6 +21,8 @@
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 #define MIB (1024ull * 1024)
+/* Frames; the credit of a connection is 4000 at first. */
+#define FLOOD 6000
 /* Sanitizers keep what was freed. */
 #ifdef __SANITIZE_ADDRESS__
 #define SLACK (300 * MIB)
@@ -39,7 +41,7 @@ static void others_are_served(void)
 {
 	struct jl__rpc_client *client = client_of(&running, &authority()->admin);
 
-	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, 5000000, NULL), 0);
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL), 0);
 	jl__rpc_client_free(client);
 }
 
@@ -129,9 +131,12 @@ START_TEST(floods_end_the_connection)
 	before = server_resident(&running);
 	fd = raw_connect(running.clear);
 	raw_begin(fd);
-	for (uint32_t i = 0; i < 20000; i++)
+	/* In one piece: what a slow machine does not send fast is no flood. */
+	raw_hold();
+	for (uint32_t i = 0; i < FLOOD; i++)
 		floods[_i].send(fd, i);
-	ck_assert_msg(raw_closed(fd, 5000), "%s: still open", floods[_i].what);
+	raw_release(fd);
+	ck_assert_msg(raw_closed(fd, PATIENCE_MS), "%s: still open", floods[_i].what);
 	(void)close(fd);
 	others_are_served();
 	ck_assert_uint_ge(server_count(&running, "dropped"), 1);
@@ -151,8 +156,10 @@ START_TEST(data_for_what_is_over_is_thrown_away)
 	before = server_resident(&running);
 	fd = raw_connect(running.clear);
 	raw_begin(fd);
+	raw_hold();
 	for (uint32_t i = 0; i < 20000; i++)
 		late_data(fd, i);
+	raw_release(fd);
 	others_are_served();
 	ck_assert_uint_lt(server_resident(&running), before + 16 * MIB + SLACK);
 	(void)close(fd);
@@ -167,8 +174,8 @@ START_TEST(what_is_usual_is_no_flood)
 
 	begin_with(NULL);
 	client = client_of(&running, &authority()->viewer);
-	for (int i = 0; i < 8000; i++)
-		ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, 5000000, NULL),
+	for (int i = 0; i < 4500; i++)
+		ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL),
 				 0);
 	jl__rpc_client_free(client);
 	fd = raw_connect(running.clear);
@@ -213,7 +220,7 @@ START_TEST(rubbish_ends_the_connection)
 	begin_with(NULL);
 	fd = raw_connect(running.clear);
 	raw_write(fd, rubbish[_i].bytes, rubbish[_i].len);
-	ck_assert_msg(raw_closed(fd, 5000), "%s: still open", rubbish[_i].what);
+	ck_assert_msg(raw_closed(fd, PATIENCE_MS), "%s: still open", rubbish[_i].what);
 	(void)close(fd);
 	others_are_served();
 	ck_assert_uint_ge(server_count(&running, "dropped"), 1);
@@ -238,9 +245,9 @@ START_TEST(the_silent_are_closed_in_time)
 		(void)poll(NULL, 0, 50);
 		raw_write(slow, "y", 1);
 	}
-	ck_assert(raw_closed(tls, 3000));
-	ck_assert(raw_closed(clear, 3000));
-	ck_assert(raw_closed(slow, 3000));
+	ck_assert(raw_closed(tls, PATIENCE_MS));
+	ck_assert(raw_closed(clear, PATIENCE_MS));
+	ck_assert(raw_closed(slow, PATIENCE_MS));
 	(void)close(tls);
 	(void)close(clear);
 	(void)close(slow);
@@ -272,8 +279,9 @@ END_TEST
 
 START_TEST(who_does_not_answer_a_ping_is_gone)
 {
-	const struct jl__rpc_limits limits = { .keepalive_usec = 200000,
-					       .keepalive_timeout_usec = 200000 };
+	/* The other one answers within a second, unless the machine stands still. */
+	const struct jl__rpc_limits limits = { .keepalive_usec = 100000,
+					       .keepalive_timeout_usec = 1000000 };
 	struct jl__rpc_client *client;
 	struct jl__rpc_stream *stream = NULL;
 	uint8_t message[64];
@@ -291,9 +299,9 @@ START_TEST(who_does_not_answer_a_ping_is_gone)
 	jl__rpc_stream_write_end(stream);
 	fd = raw_connect(running.clear);
 	raw_begin(fd);
-	for (int i = 0; i < 120; i++)
+	for (int i = 0; i < 10 * PATIENCE_MS && !raw_closed(fd, 0); i++)
 		(void)jl__rpc_client_wait(client, 10000, NULL);
-	ck_assert(raw_closed(fd, 3000));
+	ck_assert(raw_closed(fd, 0));
 	(void)close(fd);
 	ck_assert_int_eq(jl__rpc_client_process(client, NULL), 0);
 	ck_assert_int_eq(jl__rpc_stream_status(stream)->code, -1);
@@ -316,11 +324,11 @@ START_TEST(connections_have_caps)
 	for (int i = 0; i < 12; i++)
 		fds[i] = raw_connect(running.port);
 	for (int i = 8; i < 12; i++)
-		ck_assert(raw_closed(fds[i], 5000));
+		ck_assert(raw_closed(fds[i], PATIENCE_MS));
 	ck_assert(!raw_closed(fds[0], 20));
 	/* Root on this machine is not one of them. */
 	local = client_clear(&running);
-	ck_assert_int_eq(call(local, "/test.Echo/Unary", "", 0, 5000000, NULL), 0);
+	ck_assert_int_eq(call(local, "/test.Echo/Unary", "", 0, PATIENCE, NULL), 0);
 	jl__rpc_client_free(local);
 	for (int i = 0; i < 12; i++)
 		(void)close(fds[i]);
@@ -354,7 +362,7 @@ START_TEST(descriptors_that_run_out_are_survived)
 						       authority()->admin.key,
 						       authority()->ca.cert, NULL };
 
-		r = jl__rpc_client_connect(&target, 2000000, &client, NULL);
+		r = jl__rpc_client_connect(&target, PATIENCE, &client, NULL);
 		jl__rpc_client_free(client);
 		(void)poll(NULL, 0, 50);
 	}
@@ -383,7 +391,7 @@ START_TEST(streams_have_a_cap)
 	ck_assert_uint_eq(server_count(&running, "calls"), 129);
 	for (int i = 0; i < 200; i++)
 		jl__rpc_stream_close(streams[i]);
-	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, 5000000, NULL), 0);
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL), 0);
 	jl__rpc_client_free(client);
 	server_stop(&running);
 }
@@ -408,7 +416,7 @@ START_TEST(readers_that_never_read_cost_little)
 		ck_assert_int_eq(jl__rpc_stream_write(streams[i], message, len), 0);
 		jl__rpc_stream_write_end(streams[i]);
 	}
-	for (int round = 0; round < 30; round++)
+	for (int round = 0; round < 15; round++)
 		for (int i = 0; i < 20; i++)
 			(void)jl__rpc_client_wait(clients[i], 1000, NULL);
 	others_are_served();
@@ -461,7 +469,7 @@ static int upload_end(struct upload *upload)
 	while ((r = jl__rpc_stream_read(upload->stream, &data, &len)) != 0)
 		if (r == -EAGAIN)
 			ck_assert_int_eq(
-				jl__rpc_client_wait(upload->client, 10000000, NULL), 0);
+				jl__rpc_client_wait(upload->client, PATIENCE, NULL), 0);
 	code = jl__rpc_stream_status(upload->stream)->code;
 	jl__rpc_stream_close(upload->stream);
 	jl__rpc_client_free(upload->client);
@@ -590,7 +598,7 @@ START_TEST(the_greedy_leave_room_for_others)
 	}
 	client = client_of(&running, &authority()->admin);
 	for (int i = 0; i < 50; i++)
-		ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, 2000000, NULL),
+		ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL),
 				 0);
 	jl__rpc_client_free(client);
 	(void)kill(pid, SIGKILL);
@@ -633,11 +641,11 @@ START_TEST(certificates_change_under_way)
 	server_control(&running, 'r');
 	while ((r = jl__rpc_stream_read(lost, &data, &got)) != 0)
 		if (r == -EAGAIN)
-			(void)jl__rpc_client_wait(bad, 5000000, NULL);
+			(void)jl__rpc_client_wait(bad, PATIENCE, NULL);
 	while (jl__rpc_stream_read(kept, &data, &got) == 1)
 		continue;
 	do
-		(void)jl__rpc_client_wait(good, 5000000, NULL);
+		(void)jl__rpc_client_wait(good, PATIENCE, NULL);
 	while ((r = jl__rpc_stream_read(kept, &data, &got)) == -EAGAIN);
 	ck_assert_int_eq(r, 1);
 	ck_assert_int_eq(jl__rpc_stream_status(kept)->code, -1);
@@ -656,7 +664,7 @@ START_TEST(a_certificate_that_ends_ends_its_connection)
 
 	begin_with(NULL);
 	client = client_of(&running, authority_brief());
-	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, 5000000, NULL), 0);
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL), 0);
 	while (jl__rpc_client_wait(client, 100000, NULL) != -ECONNRESET && waited < 60)
 		waited++;
 	ck_assert_uint_lt(waited, 60);
@@ -670,7 +678,7 @@ Suite *test_suite(void)
 	Suite *suite = suite_create("rpc_hostile");
 	TCase *tests = tcase_create("hostile");
 
-	tcase_set_timeout(tests, 40);
+	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, floods_end_the_connection, 0, COUNT(floods));
 	tcase_add_test(tests, data_for_what_is_over_is_thrown_away);
 	tcase_add_test(tests, what_is_usual_is_no_flood);

@@ -315,7 +315,7 @@ START_TEST(roles_are_kept)
 	struct jl__rpc_client *client = client_of(&running, person(roles[_i].who));
 	char text[1024];
 
-	ck_assert_int_eq(call(client, roles[_i].path, "", 0, 2000000, text),
+	ck_assert_int_eq(call(client, roles[_i].path, "", 0, PATIENCE, text),
 			 roles[_i].code);
 	ck_assert_str_eq(text, roles[_i].text);
 	jl__rpc_client_free(client);
@@ -331,9 +331,9 @@ START_TEST(what_is_refused_is_not_read_and_blocks_nobody)
 	/* Together more than the connection's window. */
 	for (int i = 0; i < 60; i++)
 		ck_assert_int_eq(call(client, "/test.Echo/Write", large, sizeof(large),
-				      2000000, text),
+				      PATIENCE, text),
 				 7);
-	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, 2000000, text), 0);
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, text), 0);
 	ck_assert_uint_eq(server_count(&running, "upload"), 0);
 	jl__rpc_client_free(client);
 }
@@ -385,7 +385,7 @@ static size_t receive(int fd, char *to, size_t size, int wait_ms)
 		struct pollfd one = { fd, POLLIN, 0 };
 
 		/* Patience for the first byte, which a busy machine may need. */
-		if (poll(&one, 1, len ? wait_ms : 5000) <= 0)
+		if (poll(&one, 1, len ? wait_ms : PATIENCE_MS) <= 0)
 			break;
 		n = recv(fd, to + len, size - len - 1, 0);
 		if (n > 0)
@@ -406,7 +406,7 @@ START_TEST(http_1_is_read_strictly)
 	(void)receive(fd, reply, sizeof(reply), 50);
 	ck_assert_msg(strncmp(reply, h1[_i].reply, strlen(h1[_i].reply)) == 0, "%s: %s",
 		      h1[_i].request, reply);
-	ck_assert_int_eq(raw_closed(fd, h1[_i].closes ? 5000 : 20), h1[_i].closes);
+	ck_assert_int_eq(raw_closed(fd, h1[_i].closes ? PATIENCE_MS : 20), h1[_i].closes);
 	(void)close(fd);
 }
 END_TEST
@@ -450,7 +450,7 @@ Suite *test_suite(void)
 	TCase *tests = tcase_create("rules");
 
 	tcase_add_checked_fixture(tests, begin, end);
-	tcase_set_timeout(tests, 30);
+	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, every_request_ends_with_its_status, 0, COUNT(cases));
 	tcase_add_test(tests, refused_compression_names_what_is_accepted);
 	tcase_add_loop_test(tests, plain_requests_get_plain_statuses, 0, COUNT(plain));
