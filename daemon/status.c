@@ -21,9 +21,9 @@ int status_of(int code)
 		{ -EISDIR, JL__RPC_INVALID_ARGUMENT },
 		{ -ENOEXEC, JL__RPC_INVALID_ARGUMENT },
 		{ -EACCES, JL__RPC_INVALID_ARGUMENT },
-		{ -EADDRINUSE, JL__RPC_INVALID_ARGUMENT },
 		{ -ENOENT, JL__RPC_NOT_FOUND },
 		{ -EEXIST, JL__RPC_ALREADY_EXISTS },
+		{ -EADDRINUSE, JL__RPC_ALREADY_EXISTS }, /* a subnet, a port */
 		/* It is not the time for it, or not the machine. */
 		{ -EBUSY, JL__RPC_FAILED_PRECONDITION },
 		{ -ESRCH, JL__RPC_FAILED_PRECONDITION },

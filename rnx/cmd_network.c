@@ -165,6 +165,10 @@ int cmd_network_remove(const struct options *opts, char **words)
 	char buf[SHOWN_MAX];
 	int r;
 
+	if (reserved(words[0])) {
+		say("Failed to remove network: '%s' is there by itself", words[0]);
+		return EXIT_USAGE;
+	}
 	if (backend_open(opts, &backend, &fault) < 0)
 		return say_fault(&fault);
 	if (backend->ops->network_remove(backend, words[0], &fault) < 0) {

@@ -147,6 +147,9 @@ static int first_time(enum flag flag, const char *value, const char *text,
 
 #define RULE_MAX 512
 
+/* As far ahead as a node takes a job. */
+#define SCHEDULE_MAX_USEC (UINT64_C(366) * 24 * 3600 * 1000000)
+
 static int read_times(const struct options *opts, struct request *request,
 		      char rule[RULE_MAX])
 {
@@ -154,9 +157,17 @@ static int read_times(const struct options *opts, struct request *request,
 	jl_error *err = NULL;
 
 	if (opts->schedule) {
-		if (jl_time_parse(opts->schedule, now_usec(), &request->due_usec, &err) <
-		    0)
+		uint64_t now = now_usec();
+		char buf[SHOWN_MAX];
+
+		if (jl_time_parse(opts->schedule, now, &request->due_usec, &err) < 0)
 			return bad_time(FLAG_SCHEDULE, opts->schedule, err);
+		if (request->due_usec > now &&
+		    request->due_usec - now > SCHEDULE_MAX_USEC) {
+			say("--schedule=%s: is more than 366 days ahead",
+			    shown(buf, opts->schedule));
+			return EXIT_USAGE;
+		}
 		/* 0 would be "not scheduled"; a time in 1970 has passed anyway. */
 		request->due_usec += request->due_usec == 0;
 		return EXIT_OK;

@@ -46,11 +46,32 @@ static int unknown_command(const char *group, const char *name, const char *hint
 	return EXIT_USAGE;
 }
 
+/* What people know from other versions; says so and returns true for such a verb. */
+static bool not_here(const char *verb)
+{
+	static const char *const later[] = { "volume",	"runtime",    "monitor",
+					     "metrics", "telematics", NULL };
+
+	for (size_t i = 0; later[i]; i++) {
+		if (strcmp(verb, later[i]) == 0) {
+			say("%s: this version does not have it yet", verb);
+			return true;
+		}
+	}
+	if (strcmp(verb, "workflow") == 0) {
+		say("workflow: there are no workflows; hand in each job with rnx run");
+		return true;
+	}
+	return false;
+}
+
 /* The verb is none: most likely it is the command to run. */
 static int unknown_verb(const char *verb)
 {
 	char buf[SHOWN_MAX], hint[SHOWN_MAX + 64] = "";
 
+	if (not_here(verb))
+		return EXIT_USAGE;
 	if (*verb)
 		(void)snprintf(hint, sizeof(hint), "; to run it as a job: rnx run %s",
 			       shown(buf, verb));
@@ -150,6 +171,8 @@ static int find(struct options *opts, struct line *line,
 		verb = line->argv[line->index++];
 	}
 	command = command_find(opts->under_job ? NULL : group, verb);
+	if (opts->under_job && not_here(verb))
+		return EXIT_USAGE;
 	if (!command || (opts->under_job && !command->verb))
 		return group ? unknown_command(group, verb, "") : unknown_verb(verb);
 	*ret_command = command;

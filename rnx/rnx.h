@@ -59,7 +59,4 @@ int print_help(const struct command *command);
 int signals_open(void);
 int signals_next(int fd);
 
-/* How the daemon is started by hand; for hints. */
-#define DAEMON_COMMAND "'systemctl start joblet' or 'joblet'"
-
 #endif

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <joblet/node.h>
 
@@ -44,9 +45,12 @@ static void explain_not_found(const char *command)
 
 int run_not_started(const struct fault *fault, const char *command)
 {
-	if (!fault->command)
-		return say_fault(fault) == EXIT_UNAVAILABLE ? EXIT_UNAVAILABLE
-							    : EXIT_FAILED;
+	if (!fault->command) {
+		int code = say_fault(fault);
+
+		return code == EXIT_UNAVAILABLE || code == EXIT_DENIED ? code
+								       : EXIT_FAILED;
+	}
 	say("%s", fault->text);
 	if (fault->code == -EACCES || fault->code == -ENOEXEC)
 		return EXIT_NOT_EXECUTABLE;
@@ -139,18 +143,42 @@ int run_print_job(const struct options *opts, const struct job *job, uint64_t fi
 	return finish_stdout();
 }
 
+/* Who could start a job that nobody here waits for, as something to do. */
+static const char *who_starts(const struct options *opts, char *buf, size_t size)
+{
+	const char *dir = state_dir_of(opts);
+	char shown_dir[SHOWN_MAX];
+
+	if (geteuid() != 0)
+		(void)snprintf(buf, size, "keep rnx wait running");
+	else if (dir)
+		(void)snprintf(buf, size,
+			       "start a daemon that has joblet.stateDir: %s in its "
+			       "configuration, or keep rnx wait running",
+			       shown(shown_dir, dir));
+	else
+		(void)snprintf(buf, size,
+			       "start the daemon with '%s', or keep rnx wait running",
+			       access("/run/systemd/system", F_OK) == 0
+				       ? "systemctl start joblet"
+				       : "joblet --local-only");
+	return buf;
+}
+
 void run_hint_waiting(const struct options *opts, const struct backend *backend,
 		      const struct job *job)
 {
+	char buf[SHOWN_MAX + 128];
+
 	if (opts->quiet || backend->ops->lasting)
 		return;
 	if (job->state == JL_STATE_SCHEDULED)
-		say("nobody is there to start it when its time comes: start the daemon with " DAEMON_COMMAND
-		    ", or keep rnx wait running");
+		say("nobody is there to start it when its time comes: %s",
+		    who_starts(opts, buf, sizeof(buf)));
 	else if (job->state == JL_STATE_PENDING)
-		say("it waits for a slot, and nobody is there to start it then: start the "
-		    "daemon with " DAEMON_COMMAND ", or keep rnx wait running");
+		say("it waits for a slot, and nobody is there to start it then: %s",
+		    who_starts(opts, buf, sizeof(buf)));
 	else if (opts->retries > 0)
-		say("nobody is there to start it again when it fails: start the daemon with " DAEMON_COMMAND
-		    ", or keep rnx wait running");
+		say("nobody is there to start it again when it fails: %s",
+		    who_starts(opts, buf, sizeof(buf)));
 }

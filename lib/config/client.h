@@ -30,7 +30,7 @@ struct jl__client_config {
  * *ret is allocated; -ENOENT when there is none.
  */
 int jl__client_config_find(const char *path, char **ret);
-/* Places that are looked at, one a line, for help; released with free(). */
+/* Places that are looked at, in one line, for a sentence; released with free(). */
 char *jl__client_config_places(void);
 
 int jl__client_config_load(const char *path, struct jl__client_config **ret,

@@ -72,9 +72,9 @@ char *jl__client_config_places(void)
 
 	if (!out)
 		return NULL;
-	(void)fputs("--config FILE\n$RNX_CONFIG, $RNX_CONFIG_PATH (when there)\n", out);
+	(void)fputs("--config, $RNX_CONFIG, $RNX_CONFIG_PATH", out);
 	for (size_t i = 0; i < sizeof(fixed_places) / sizeof(*fixed_places); i++)
-		(void)fprintf(out, "%s\n", fixed_places[i]);
+		(void)fprintf(out, ", %s", fixed_places[i]);
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;

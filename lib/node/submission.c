@@ -63,7 +63,7 @@ int jl_submission_set_due(jl_submission *sub, uint64_t due_usec, jl_error **ret_
 	jl__error_init(ret_err);
 	if (due_usec > now && due_usec - now > SCHEDULE_MAX_USEC)
 		return jl__fail(ret_err, -ERANGE,
-				"the job is scheduled for more than 366 days ahead");
+				"a job cannot be scheduled more than 366 days ahead");
 	sub->due = due_usec;
 	return 0;
 }

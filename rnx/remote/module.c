@@ -104,13 +104,11 @@ static int no_config(struct fault *fault)
 {
 	char *places = jl__client_config_places();
 
-	(void)fault_set(fault, -ENOENT,
-			"there is no configuration of servers; looked for %s",
-			places ? places : "");
-	for (char *p = fault->text; *p; p++) {
-		if (*p == '\n')
-			*p = p[1] ? ',' : 0;
-	}
+	(void)fault_set(
+		fault, -ENOENT,
+		"there is no configuration of servers (rnx config-help shows one); "
+		"looked for %s",
+		places ? places : "");
 	free(places);
 	return -ENOENT;
 }
@@ -170,7 +168,7 @@ static int choose_node(struct remote *self, const struct options *opts,
 	if (node)
 		r = copy_node(self, node, server, fault);
 	else if (name)
-		r = fault_set(fault, -EINVAL, "node '%s' not found in configuration %s",
+		r = fault_set(fault, -ENOENT, "node '%s' not found in configuration %s",
 			      shown(shown_name, name), config->path);
 	else
 		r = fault_set(fault, -EINVAL,

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 
-from cli import (MUST_RUN, RNX, STATE, failed, good, good_json, main, rnx, same, start, submit,
+from cli import (MUST_RUN, RNX, ROOT, STATE, failed, good, good_json, main, rnx, same, start, submit,
                  test)
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -500,8 +500,9 @@ def a_scheduled_job_is_told_with_its_time():
     same(result.returncode, 0)
     matches(result.stdout.decode(), "Job started:", r"ID: \d+", "Command: echo later",
             "Status: SCHEDULED", "Schedule Input: 1hour", f"Scheduled Time: {RFC3339}")
-    matches(result.stderr.decode(), "rnx: nobody is there to start it when its time comes: start "
-            "the daemon with .*, or keep rnx wait running")
+    matches(result.stderr.decode(), "rnx: nobody is there to start it when its time comes: "
+            + (f"start a daemon that has joblet.stateDir: {STATE} in its configuration, or "
+               if ROOT else "") + "keep rnx wait running")
     number = result.stdout.decode().split("ID: ")[1].split()[0]
     text = good("status", number)
     assert re.search(r"\nScheduling Information:\n  Scheduled Time: .*\n"

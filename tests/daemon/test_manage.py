@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import time
 
-from served import JOBLET, Client, Daemon, code_of, has, main, same, test, until
+from served import JOBLET, RNX, Client, Daemon, code_of, has, main, same, test, until
 
 
 def check(path, *args):
@@ -290,6 +290,20 @@ def a_stop_lets_calls_end_and_jobs_go_on():
     same(client.job("GetJobStatus", uuid=long).status, "RUNNING", "the job went on")
     same(client.job("StopJob", uuid=long, force=True).status, "STOPPED")
     same(daemon.stop(), 0)
+
+
+@test
+def a_daemon_takes_over_what_rnx_alone_has_scheduled():
+    daemon = Daemon()
+    env = {**os.environ, "JOBLET_STATE_DIR": daemon.state}
+    done = subprocess.run([RNX, "run", "--json", "--schedule=1s", "echo", "on time"], env=env,
+                          check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    has(done.stderr, "nobody is there to start it when its time comes: start a daemon that has "
+        f"joblet.stateDir: {daemon.state} in its configuration")
+    uuid = json.loads(done.stdout)["job_uuid"]
+    client = Client(daemon.start().channel())
+    same(client.wait(uuid).status, "COMPLETED")
+    same(client.output(uuid), b"on time\n")
 
 
 @test
