@@ -215,11 +215,20 @@ static int count_jobs(jl_net *net, jl_error **err)
 
 /* ---- the public functions ---- */
 
+/* A handle with nothing opened yet, and the folder of all networks. */
+static int begin(jl_ctx *ctx, const char *name, int *ret_root, jl_net **ret,
+		 jl_error **err)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = jl__net_root(ctx, ret_root, &path, err);
+
+	return r < 0 ? r : jl__net_new(ctx, path, name, ret, err);
+}
+
 int jl_net_create(jl_ctx *ctx, const char *name, const char *cidr, jl_net **ret_net,
 		  jl_error **ret_err)
 {
 	_cleanup_close_ int root = -EBADF, lock = -EBADF;
-	_cleanup_free_ char *path = NULL;
 	struct subnet subnet;
 	jl_net *net;
 	int r;
@@ -235,9 +244,7 @@ int jl_net_create(jl_ctx *ctx, const char *name, const char *cidr, jl_net **ret_
 			name);
 	r = jl__net_parse_cidr(cidr, &subnet, ret_err);
 	if (r == 0)
-		r = jl__net_root(ctx, &root, &path, ret_err);
-	if (r == 0)
-		r = jl__net_new(ctx, path, name, &net, ret_err);
+		r = begin(ctx, name, &root, &net, ret_err);
 	if (r < 0)
 		return r;
 	lock = jl__net_lock(root, ret_err);
@@ -284,7 +291,6 @@ static int refresh_resolvers(jl_net *net, jl_error **err)
 int jl_net_open(jl_ctx *ctx, const char *name, jl_net **ret_net, jl_error **ret_err)
 {
 	_cleanup_close_ int root = -EBADF, lock = -EBADF;
-	_cleanup_free_ char *path = NULL;
 	jl_net *net;
 	int r;
 
@@ -297,9 +303,7 @@ int jl_net_open(jl_ctx *ctx, const char *name, jl_net **ret_net, jl_error **ret_
 			ret_err, -EINVAL,
 			"\"%s\" has no bridge and no addresses: there is nothing to open",
 			name);
-	r = jl__net_root(ctx, &root, &path, ret_err);
-	if (r == 0)
-		r = jl__net_new(ctx, path, name, &net, ret_err);
+	r = begin(ctx, name, &root, &net, ret_err);
 	if (r < 0)
 		return r;
 	r = open_standing(net, root, ret_err);
@@ -352,7 +356,6 @@ static int remove_unused(jl_net *net, int root, jl_error **err)
 int jl_net_remove(jl_ctx *ctx, const char *name, jl_error **ret_err)
 {
 	_cleanup_close_ int root = -EBADF, lock = -EBADF;
-	_cleanup_free_ char *path = NULL;
 	jl_net *net;
 	int r;
 
@@ -364,9 +367,7 @@ int jl_net_remove(jl_ctx *ctx, const char *name, jl_error **ret_err)
 		return jl__fail(ret_err, -EPERM,
 				"network \"%s\" is there by itself and cannot be removed",
 				name);
-	r = jl__net_root(ctx, &root, &path, ret_err);
-	if (r == 0)
-		r = jl__net_new(ctx, path, name, &net, ret_err);
+	r = begin(ctx, name, &root, &net, ret_err);
 	if (r < 0)
 		return r;
 	lock = jl__net_lock(root, ret_err);

@@ -242,20 +242,31 @@ static int check_ports(const struct jl__net_policy *policy, struct jl__nft_publi
 	return 0;
 }
 
+/* The transaction does not tell which of the ports it was that somebody else has. */
 static int claim_failed(int r, const jl_net *net, const struct wire_plan *plan,
 			jl_error **err)
 {
+	int found = 0;
+
 	if (r != -EEXIST || !plan->publish_count)
 		return jl__fail_errno(
 			err, r, "cannot enter a job of network \"%s\" into the rules",
 			net->name);
-	if (plan->publish_count > 1)
-		return jl__fail(
-			err, -EADDRINUSE,
-			"one of the ports to be published is published by another job already");
-	return jl__fail(err, -EADDRINUSE,
-			"port %u/%s is published by another job already",
-			plan->publish[0].host_port, plan->publish[0].udp ? "udp" : "tcp");
+	for (uint32_t i = 0; i < plan->publish_count && found == 0; i++) {
+		const struct jl__nft_publish *publish = &plan->publish[i];
+
+		found = jl__nft_is_published(net->netfilter, publish->host_port,
+					     publish->udp);
+		if (found > 0)
+			return jl__fail(err, -EADDRINUSE,
+					"port %u/%s is published by another job already",
+					publish->host_port, publish->udp ? "udp" : "tcp");
+	}
+	if (found < 0)
+		return jl__fail_errno(err, found, "cannot look for published ports");
+	return jl__fail(
+		err, -EADDRINUSE,
+		"a port to be published was another job's until this moment; try again");
 }
 
 /*

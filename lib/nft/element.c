@@ -230,6 +230,31 @@ void jl__nft_publish(struct jl__buf *batch, uint32_t address,
 	publish_some(batch, address, publish, count, del, true);
 }
 
+static int on_found(const struct nlmsghdr *item, void *data)
+{
+	(void)item;
+	*(int *)data = 1;
+	return 0;
+}
+
+int jl__nft_is_published(int fd, uint16_t port, bool udp)
+{
+	struct elements elements;
+	int found = 0, r;
+
+	port = htons(port);
+	(void)nftnl_nlmsg_build_hdr(elements.bytes, NFT_MSG_GETSETELEM, NFPROTO_INET, 0,
+				    0);
+	mnl_attr_put_strz(&elements.head, NFTA_SET_ELEM_LIST_TABLE, JL__NFT_TABLE);
+	mnl_attr_put_strz(&elements.head, NFTA_SET_ELEM_LIST_SET,
+			  udp ? "published_udp" : "published_tcp");
+	elements.list = mnl_attr_nest_start(&elements.head, NFTA_SET_ELEM_LIST_ELEMENTS);
+	element(&elements, &port, NULL, 2, NULL, 0);
+	mnl_attr_nest_end(&elements.head, elements.list);
+	r = jl__nft_dump(fd, &elements.head, on_found, &found);
+	return r < 0 && r != -ENOENT ? r : found;
+}
+
 void jl__nft_part_name(char name[16], const char *what, uint32_t part)
 {
 	(void)snprintf(name, 16, "%s_%u", what, part);

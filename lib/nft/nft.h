@@ -70,6 +70,8 @@ void jl__nft_allow(struct jl__buf *batch, uint32_t address,
 /* -EEXIST of the batch: somebody else has published such a port. */
 void jl__nft_publish(struct jl__buf *batch, uint32_t address,
 		     const struct jl__nft_publish *publish, uint32_t count, bool del);
+/* Whether a port is published by whatever job: 1, 0, or a failure. */
+int jl__nft_is_published(int fd, uint16_t port, bool udp);
 
 /*
  * What the sets still say about an address whose place is gone, as messages that take it

@@ -188,6 +188,17 @@ static int fail_op(const struct jl__op *op, const char *base, int code, jl_error
 			      path);
 }
 
+/* The last part of the folder is the network's name. */
+static int fail_full(const struct jl__plan *plan, jl_error **err)
+{
+	const struct jl__wire *wire = jl__plan_items(plan, plan->wire);
+
+	return jl__fail(
+		err, -ENOSPC,
+		"network \"%s\" is full: 1023 jobs are what a bridge of the kernel takes",
+		strrchr(wire->folder, '/') + 1);
+}
+
 /* Module of such failures: callers tell "not found" from everything else by it. */
 #define COMMAND "command"
 
@@ -411,9 +422,7 @@ int jl__plan_fail(const struct jl__plan *plan, const struct jl__failure *f,
 		return fail_rlimit(plan, f, err);
 	case JL__STEP_WIRE:
 		if (f->code == -EXFULL)
-			return jl__fail(
-				err, -ENOSPC,
-				"the bridge of the job's network has no port left; the kernel gives it 1023");
+			return fail_full(plan, err);
 		break;
 	case JL__STEP_COMMAND:
 		return fail_command(plan, f->code, err);

@@ -29,6 +29,7 @@
 static jl_net *net;
 static jl_endpoint *attacker, *victim;
 static uint32_t own_ip, victim_ip, gateway_ip;
+static const uint32_t no_ip;
 static unsigned char own_mac[6], victim_mac[6], gateway_mac[6];
 
 /* ---- frames ---- */
@@ -70,23 +71,63 @@ static unsigned int checksum(const unsigned char *data, size_t len)
 	return ~sum & 0xffff;
 }
 
-static void put_udp(struct frame *frame, uint32_t from, uint32_t to, unsigned int number)
+/* 20 bytes of it, with 44 behind them. fragment: offset in 8 bytes, 0x2000 for more. */
+static void put_ip(struct frame *frame, uint32_t from, uint32_t to, unsigned int fragment)
 {
-	unsigned char head[20] = { 0x45, 0, 0, 64, 0, 0, 0, 0, 64, 17 };
+	unsigned char head[20] = { 0x45, 0, 0, 64, 0x6a, 0x6c, 0, 0, 64, 17 };
 	unsigned int sum;
 
+	head[6] = (unsigned char)(fragment >> 8);
+	head[7] = (unsigned char)fragment;
 	memcpy(head + 12, &from, 4);
 	memcpy(head + 16, &to, 4);
 	sum = checksum(head, sizeof(head));
 	head[10] = (unsigned char)(sum >> 8);
 	head[11] = (unsigned char)sum;
 	put(frame, head, sizeof(head));
-	put16(frame, 4000);
-	put16(frame, 9);
+}
+
+/* 44 bytes in all. */
+static void put_datagram(struct frame *frame, unsigned int from, unsigned int to,
+			 unsigned int number)
+{
+	put16(frame, from);
+	put16(frame, to);
 	put16(frame, 44);
 	put16(frame, 0);
 	sign_frame(frame, number);
 	frame->len += 36 - sizeof(MARK "00");
+}
+
+static void put_udp(struct frame *frame, uint32_t from, uint32_t to, unsigned int number)
+{
+	put_ip(frame, from, to, 0);
+	put_datagram(frame, 4000, 9, number);
+}
+
+/* The offer of an address and of a way out, or the question for one: what is asked for is
+ * in the mark's place, where a name of the server would be. */
+static void put_dhcp(struct frame *frame, uint32_t from, bool offer, unsigned int number)
+{
+	put_ip(frame, from, INADDR_BROADCAST, 0);
+	put_datagram(frame, offer ? 67 : 68, offer ? 68 : 67, number);
+}
+
+/* "I am the router", to all nodes: with a prefix anybody may choose. */
+static void put_advertisement(struct frame *frame, unsigned int kind, unsigned int number)
+{
+	static const unsigned char from[16] = { 0xfe, 0x80, [15] = 1 },
+				   to[16] = { 0xff, 0x02, [15] = 1 };
+	unsigned char body[16] = { (unsigned char)kind, 0, 0, 0, 64, 0, 7, 8 };
+
+	put16(frame, 0x6000);
+	put16(frame, 0);
+	put16(frame, 16 + sizeof(MARK "00"));
+	put16(frame, 58 << 8 | 255);
+	put(frame, from, sizeof(from));
+	put(frame, to, sizeof(to));
+	put(frame, body, sizeof(body));
+	sign_frame(frame, number);
 }
 
 static void put_arp(struct frame *frame, unsigned int op, const unsigned char *mac,
@@ -108,9 +149,28 @@ static const unsigned char everybody[6] = { 255, 255, 255, 255, 255, 255 };
 static const unsigned char stp[6] = { 1, 0x80, 0xc2, 0, 0, 0 };
 static const unsigned char lldp[6] = { 1, 0x80, 0xc2, 0, 0, 0x0e };
 static const unsigned char pause_frame[6] = { 1, 0x80, 0xc2, 0, 0, 1 };
+static const unsigned char mac_control[6] = { 1, 0x80, 0xc2, 0, 0, 3 };
+static const unsigned char gvrp[6] = { 1, 0x80, 0xc2, 0, 0, 0x21 };
+static const unsigned char cisco[6] = { 1, 0, 0x0c, 0xcc, 0xcc, 0xcc };
+static const unsigned char all_hosts[6] = { 1, 0, 0x5e, 0, 0, 1 };
+static const unsigned char mdns[6] = { 1, 0, 0x5e, 0, 0, 0xfb };
 static const unsigned char all_nodes6[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 
-enum what { UDP_OUT, UDP_VICTIM, UDP_ALL, ARP_REQUEST, ARP_REPLY, BARE };
+enum what {
+	UDP_OUT,
+	UDP_VICTIM,
+	UDP_ALL,
+	UDP_GROUP,
+	FIRST_FRAGMENT,
+	LAST_FRAGMENT,
+	DHCP_OFFER,
+	DHCP_QUESTION,
+	ROUTER,
+	NEIGHBOUR,
+	ARP_REQUEST,
+	ARP_REPLY,
+	BARE
+};
 
 static const struct {
 	const char *name;
@@ -121,20 +181,21 @@ static const struct {
 	const uint32_t *ip;
 	bool honest; /* its own addresses: the machine's bridge may see it */
 } frames[] = {
+	/* clang-format off */
 	{ "an honest packet", gateway_mac, own_mac, { 0 }, ETH_P_IP, UDP_OUT, &own_ip,
 	  true },
 	{ "source of the victim", gateway_mac, own_mac, { 0 }, ETH_P_IP, UDP_OUT,
 	  &victim_ip, false },
-	{ "MAC of the victim", gateway_mac, victim_mac, { 0 }, ETH_P_IP, UDP_OUT, &own_ip,
-	  false },
+	{ "MAC of the victim", gateway_mac, victim_mac, { 0 }, ETH_P_IP, UDP_OUT,
+	  &own_ip, false },
 	{ "source and MAC of the victim", gateway_mac, victim_mac, { 0 }, ETH_P_IP,
 	  UDP_OUT, &victim_ip, false },
 	{ "source of the gateway", gateway_mac, own_mac, { 0 }, ETH_P_IP, UDP_OUT,
 	  &gateway_ip, false },
-	{ "MAC of the bridge", gateway_mac, gateway_mac, { 0 }, ETH_P_IP, UDP_OUT, &own_ip,
-	  false },
-	{ "to the victim's MAC", victim_mac, own_mac, { 0 }, ETH_P_IP, UDP_VICTIM, &own_ip,
-	  true },
+	{ "MAC of the bridge", gateway_mac, gateway_mac, { 0 }, ETH_P_IP, UDP_OUT,
+	  &own_ip, false },
+	{ "to the victim's MAC", victim_mac, own_mac, { 0 }, ETH_P_IP, UDP_VICTIM,
+	  &own_ip, true },
 	{ "broadcast", everybody, own_mac, { 0 }, ETH_P_IP, UDP_ALL, &own_ip, true },
 	{ "broadcast as the victim", everybody, victim_mac, { 0 }, ETH_P_IP, UDP_ALL,
 	  &victim_ip, false },
@@ -142,16 +203,16 @@ static const struct {
 	  &gateway_ip, false },
 	{ "ARP: the victim is here", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REPLY,
 	  &victim_ip, false },
-	{ "ARP to the victim: the gateway is here", victim_mac, own_mac, { 0 }, ETH_P_ARP,
-	  ARP_REPLY, &gateway_ip, false },
-	{ "ARP request as the gateway", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REQUEST,
-	  &gateway_ip, false },
-	{ "ARP request to all", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REQUEST, &own_ip,
-	  true },
+	{ "ARP to the victim: the gateway is here", victim_mac, own_mac, { 0 },
+	  ETH_P_ARP, ARP_REPLY, &gateway_ip, false },
+	{ "ARP request as the gateway", everybody, own_mac, { 0 }, ETH_P_ARP,
+	  ARP_REQUEST, &gateway_ip, false },
+	{ "ARP request to all", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REQUEST,
+	  &own_ip, true },
 	{ "VLAN", victim_mac, own_mac, { ETH_P_8021Q }, ETH_P_IP, UDP_VICTIM, &own_ip,
 	  false },
-	{ "VLAN to the gateway", gateway_mac, own_mac, { ETH_P_8021Q }, ETH_P_IP, UDP_OUT,
-	  &own_ip, false },
+	{ "VLAN to the gateway", gateway_mac, own_mac, { ETH_P_8021Q }, ETH_P_IP,
+	  UDP_OUT, &own_ip, false },
 	{ "two VLANs", victim_mac, own_mac, { ETH_P_8021AD, ETH_P_8021Q }, ETH_P_IP,
 	  UDP_VICTIM, &own_ip, false },
 	{ "link-local multicast 0", stp, own_mac, { 0 }, ETH_P_IP, UDP_VICTIM, &own_ip,
@@ -162,13 +223,59 @@ static const struct {
 	  false },
 	{ "link-local multicast e as the victim", lldp, victim_mac, { 0 }, ETH_P_IP,
 	  UDP_OUT, &victim_ip, false },
-	{ "IPv6 to all nodes", all_nodes6, own_mac, { 0 }, ETH_P_IPV6, BARE, NULL, false },
+	{ "VLAN, broadcast", everybody, own_mac, { ETH_P_8021Q }, ETH_P_ARP, ARP_REPLY,
+	  &own_ip, false },
+	{ "link-local multicast 3", mac_control, own_mac, { 0 }, ETH_P_PAE, BARE, NULL,
+	  false },
+	{ "bridge protocol", stp, own_mac, { 0 }, 38, BARE, NULL, false },
+	{ "link-local multicast 21", gvrp, own_mac, { 0 }, ETH_P_IP, UDP_VICTIM,
+	  &own_ip, true },
+	{ "discovery of other makers", cisco, own_mac, { 0 }, 60, BARE, NULL, false },
+	{ "multicast to all hosts", all_hosts, own_mac, { 0 }, ETH_P_IP, UDP_GROUP,
+	  &own_ip, true },
+	{ "multicast for names", mdns, own_mac, { 0 }, ETH_P_IP, UDP_GROUP, &own_ip,
+	  true },
+	{ "ARP of one's own, unasked", everybody, own_mac, { 0 }, ETH_P_ARP, ARP_REPLY,
+	  &own_ip, true },
+	{ "ARP of one's own, unasked, to the victim", victim_mac, own_mac, { 0 },
+	  ETH_P_ARP, ARP_REPLY, &own_ip, true },
+	{ "ARP of one's own in the victim's frame", everybody, victim_mac, { 0 },
+	  ETH_P_ARP, ARP_REPLY, &own_ip, false },
+	{ "first fragment to the victim", victim_mac, own_mac, { 0 }, ETH_P_IP,
+	  FIRST_FRAGMENT, &own_ip, true },
+	{ "last fragment to the victim", victim_mac, own_mac, { 0 }, ETH_P_IP,
+	  LAST_FRAGMENT, &own_ip, true },
+	{ "last fragment as the victim", gateway_mac, own_mac, { 0 }, ETH_P_IP,
+	  LAST_FRAGMENT, &victim_ip, false },
+	{ "last fragment, source and MAC of the victim", gateway_mac, victim_mac,
+	  { 0 }, ETH_P_IP, LAST_FRAGMENT, &victim_ip, false },
+	{ "DHCP offer", everybody, own_mac, { 0 }, ETH_P_IP, DHCP_OFFER, &own_ip,
+	  true },
+	{ "DHCP offer to the victim", victim_mac, own_mac, { 0 }, ETH_P_IP, DHCP_OFFER,
+	  &own_ip, true },
+	{ "DHCP offer as the gateway", everybody, own_mac, { 0 }, ETH_P_IP, DHCP_OFFER,
+	  &gateway_ip, false },
+	{ "DHCP question of nobody", everybody, own_mac, { 0 }, ETH_P_IP,
+	  DHCP_QUESTION, &no_ip, false },
+	{ "router advertisement", all_nodes6, own_mac, { 0 }, ETH_P_IPV6, ROUTER, NULL,
+	  false },
+	{ "router advertisement to the victim", victim_mac, gateway_mac, { 0 },
+	  ETH_P_IPV6, ROUTER, NULL, false },
+	{ "router advertisement to the gateway", gateway_mac, own_mac, { 0 },
+	  ETH_P_IPV6, ROUTER, NULL, false },
+	{ "router advertisement in a VLAN", all_nodes6, own_mac, { ETH_P_8021Q },
+	  ETH_P_IPV6, ROUTER, NULL, false },
+	{ "neighbour advertisement", all_nodes6, own_mac, { 0 }, ETH_P_IPV6, NEIGHBOUR,
+	  NULL, false },
+	{ "IPv6 to all nodes", all_nodes6, own_mac, { 0 }, ETH_P_IPV6, BARE, NULL,
+	  false },
 	{ "IPv6 to the victim", victim_mac, own_mac, { 0 }, ETH_P_IPV6, BARE, NULL,
 	  false },
 	{ "MPLS", victim_mac, own_mac, { 0 }, ETH_P_MPLS_UC, BARE, NULL, false },
 	{ "PPPoE", victim_mac, own_mac, { 0 }, ETH_P_PPP_SES, BARE, NULL, false },
 	{ "no protocol", everybody, own_mac, { 0 }, 0x88b5, BARE, NULL, false },
 	{ "802.3", everybody, own_mac, { 0 }, 60, BARE, NULL, false },
+	/* clang-format on */
 };
 
 static void make_frame(unsigned int number, struct frame *frame)
@@ -192,6 +299,25 @@ static void make_frame(unsigned int number, struct frame *frame)
 		break;
 	case UDP_ALL:
 		put_udp(frame, *frames[number].ip, INADDR_BROADCAST, number);
+		break;
+	case UDP_GROUP:
+		put_udp(frame, *frames[number].ip, inet_addr("224.0.0.1"), number);
+		break;
+	case FIRST_FRAGMENT:
+	case LAST_FRAGMENT:
+		put_ip(frame, *frames[number].ip, victim_ip,
+		       frames[number].what == FIRST_FRAGMENT ? 0x2000 : 1);
+		put_datagram(frame, 4000, 9, number);
+		break;
+	case DHCP_OFFER:
+	case DHCP_QUESTION:
+		put_dhcp(frame, *frames[number].ip, frames[number].what == DHCP_OFFER,
+			 number);
+		break;
+	case ROUTER:
+	case NEIGHBOUR:
+		put_advertisement(frame, frames[number].what == ROUTER ? 134 : 136,
+				  number);
 		break;
 	case ARP_REQUEST:
 	case ARP_REPLY:
@@ -242,8 +368,8 @@ static void hear(const int fds[EARS], bool heard[EARS][COUNT(frames)])
 			ssize_t got;
 
 			while ((got = recv(fds[i], buf, sizeof(buf), 0)) > 0) {
-				const char *mark = memmem(buf, (size_t)got, MARK,
-							  strlen(MARK));
+				const char *mark =
+					memmem(buf, (size_t)got, MARK, strlen(MARK));
 				unsigned long number;
 
 				if (!mark)
@@ -322,7 +448,8 @@ static void place_everybody(void)
 
 static const char *victim_reaches(void)
 {
-	return run_at(false, "nsenter --net=/proc/%d/fd/%d %s reach 1000 tcp:" OUTSIDE ":" PORT,
+	return run_at(false,
+		      "nsenter --net=/proc/%d/fd/%d %s reach 1000 tcp:" OUTSIDE ":" PORT,
 		      (int)getpid(), jl_endpoint_get_fd(victim), peer_path);
 }
 

@@ -67,8 +67,8 @@ static void drop_network(const char *name)
 static jl_job *start_something(const char *network)
 {
 	static unsigned int turn;
-	jl_job_spec *spec = chance(3) ? command("sleep", "1000", NULL)
-				      : command("true", NULL);
+	jl_job_spec *spec =
+		chance(3) ? command("sleep", "1000", NULL) : command("true", NULL);
 	jl_job *job = NULL;
 	char port[32], name[32];
 
@@ -287,6 +287,39 @@ START_TEST(addresses_come_back)
 }
 END_TEST
 
+/* Ports nobody knows of but the kernel, which is who says that there are no more. */
+START_TEST(a_bridge_without_ports_says_so)
+{
+	jl_job_spec *spec = in_network(command("true", NULL), NET);
+	jl_endpoint *endpoint = NULL;
+	jl_job *job = NULL;
+	jl_net *net = NULL;
+
+	ck_ok(jl_net_create(ctx, NET, "10.80.0.0/16", &net, &err));
+	ck_assert_str_eq(
+		run_at(false,
+		       "i=0; while [ $i -lt 511 ]; do "
+		       "echo link add pa$i master %1$s type veth peer name pb$i; "
+		       "echo link set pb$i master %1$s; i=$((i+1)); done | ip -batch - && "
+		       "ip link add last master %1$s type veth peer name other",
+		       jl_net_get_device(net)),
+		"");
+	ck_fails(jl_net_attach(net, "one", &endpoint, &err), -ENOSPC,
+		 "1023 jobs are what a bridge of the kernel takes");
+	ck_fails(jl_job_spawn(ctx, spec, &job, &err), -ENOSPC,
+		 "1023 jobs are what a bridge of the kernel takes");
+	jl_job_spec_free(spec);
+	/* Neither has left anything, and with one port there is room for one. */
+	(void)run_at(false, "ip link del last");
+	ck_ok(jl_net_attach(net, "one", &endpoint, &err));
+	jl_endpoint_free(endpoint);
+	net = jl_net_unref(net);
+	drop_network(NET);
+	(void)run_at(false, "i=0; while [ $i -lt 511 ]; do echo link del pa$i; "
+			    "i=$((i+1)); done | ip -batch -");
+}
+END_TEST
+
 /* The number of the machine's end, which the kernel never gives out twice. */
 static void see_place(const char *network, char seen[64])
 {
@@ -348,7 +381,7 @@ END_TEST
 
 /* ---- what is not ours ---- */
 
-#define THEIRS                                                                        \
+#define THEIRS                                                                         \
 	"nft list table inet others; nft list table bridge others; nft list table ip " \
 	"joblets"
 
@@ -419,6 +452,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, the_supervisor_alone_is_killed);
 	tcase_add_test(tcase, killed_in_the_middle_of_a_sentence);
 	tcase_add_test(tcase, addresses_come_back);
+	tcase_add_test(tcase, a_bridge_without_ports_says_so);
 	tcase_add_test(tcase, no_place_is_used_twice);
 	tcase_add_test(tcase, a_network_that_was_made_anew);
 	tcase_add_test(tcase, rules_of_others_stay);

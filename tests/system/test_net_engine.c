@@ -283,11 +283,12 @@ START_TEST(a_full_network_says_so)
 }
 END_TEST
 
+/* Of this process, the kernel's work for it included: others may be busy too. */
 static double seconds(void)
 {
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -326,6 +327,41 @@ START_TEST(the_last_place_costs_what_the_first_did)
 	ck_assert_str_eq(more.text, "172.20.4.1");
 	jl__net_place_release(net, &more);
 	ck_assert(!says("172.20.", "nft list sets; ip neigh"));
+	jl_net_unref(net);
+}
+END_TEST
+
+/* By name, and with nothing of the others published. */
+START_TEST(of_many_ports_the_one_that_is_taken_is_named)
+{
+	static const struct jl__net_publish theirs[] = { { 8082, 80, false },
+							 { 8083, 80, true } };
+	static const struct jl__net_publish ours[2][3] = {
+		{ { 8081, 80, false }, { 8083, 80, false }, { 8082, 81, false } },
+		{ { 8081, 80, true }, { 8082, 80, true }, { 8083, 81, true } },
+	};
+	static const char *const names[] = { "port 8082/tcp", "port 8083/udp" };
+	struct jl__net_policy policy = { .publish = theirs, .publish_count = 2 };
+	struct jl__net_place one, two;
+	jl_net *net = must_open("bridge");
+
+	ck_ok(jl__net_place_take(net, 0, &one, &err));
+	ck_ok(jl__net_place_claim(net, &one, &policy, "0123456789", NULL, &err));
+	ck_ok(jl__net_place_take(net, 0, &two, &err));
+	policy.publish_count = 3;
+	for (size_t i = 0; i < COUNT(ours); i++) {
+		policy.publish = ours[i];
+		ck_fails(
+			jl__net_place_claim(net, &two, &policy, "0123456789", NULL, &err),
+			-EADDRINUSE, names[i]);
+		ck_assert(!says("8081", "nft list maps"));
+	}
+	/* The place has not become anybody's: free of the one in the way it is given. */
+	jl__net_place_release(net, &one);
+	ck_ok(jl__net_place_claim(net, &two, &policy, "0123456789", NULL, &err));
+	ck_assert(says("8081", "nft list map inet joblet published_udp"));
+	jl__net_place_release(net, &two);
+	ck_assert(!says("808", "nft list maps"));
 	jl_net_unref(net);
 }
 END_TEST
@@ -810,6 +846,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, others_rules_stay_as_they_are);
 	tcase_add_test(tcase, a_full_network_says_so);
 	tcase_add_test(tcase, the_last_place_costs_what_the_first_did);
+	tcase_add_test(tcase, of_many_ports_the_one_that_is_taken_is_named);
 	tcase_add_test(tcase, names_come_and_go_in_place);
 	tcase_add_test(tcase, resolvers_are_the_real_ones);
 	tcase_add_test(tcase, flushed_rules_come_back);
