@@ -145,10 +145,16 @@ int jl_job_get_result(jl_job *job, struct jl_result *result, jl_error **ret_err)
 			ret_err);
 }
 
-/* The job's cgroup, while it runs. */
+/*
+ * The job's cgroup, while it runs. -ENOENT without a sentence: it has been removed, and
+ * word of the job's end is on its way. An adopted job may have been started by a program
+ * with another group of its own, and its groups are below that one.
+ */
 static int open_group(jl_job *job, jl_cgroup **ret, jl_error **err)
 {
 	_cleanup_free_ char *path = NULL;
+	jl_cgroup *nest;
+	int r;
 
 	if (job->state != JL__JOB_RUNNING)
 		return jl__fail(err, -ESRCH, "job %s has ended", job->id);
@@ -159,7 +165,22 @@ static int open_group(jl_job *job, jl_cgroup **ret, jl_error **err)
 	path = jl__format("%s/job-%u", job->link->nest.name, job->group);
 	if (!path)
 		return jl__oom(err);
-	return jl__cgroup_open_below(job->ctx, path, ret, err);
+	r = jl__cgroup_open_below(job->ctx, path, ret, NULL);
+	if (r != -ENOENT)
+		return r < 0 ? jl__fail_errno(err, r, "cannot open cgroup \"%s\"", path)
+			     : r;
+	/* That of all its jobs stays as long as the supervisor. */
+	r = jl__cgroup_open_below(job->ctx, job->link->nest.name, &nest, NULL);
+	if (r == -ENOENT)
+		return jl__fail(
+			err, -EOPNOTSUPP,
+			"job %s is in a cgroup that is not below this program's own: another program started it elsewhere",
+			job->id);
+	if (r < 0)
+		return jl__fail_errno(err, r, "cannot open cgroup \"%s\"",
+				      job->link->nest.name);
+	(void)jl_cgroup_unref(nest);
+	return -ENOENT;
 }
 
 /* Counted at the host's end, which is there as long as the job is. */
@@ -210,6 +231,7 @@ int jl_job_get_stats(jl_job *job, struct jl_stats *stats, jl_error **ret_err)
 		if (r != -ENOENT)
 			return r;
 		if (ret_err && *ret_err) {
+			/* Of the statistics: it went away meanwhile. */
 			jl_error_free(*ret_err);
 			*ret_err = NULL;
 		}

@@ -117,6 +117,65 @@ START_TEST(another_context_adopts)
 }
 END_TEST
 
+/* A group below our own one, which another program has for its own. */
+static void path_of_group(const char *name, char *path, size_t size)
+{
+	char line[512];
+	FILE *file = fopen("/proc/self/cgroup", "re");
+
+	ck_assert_ptr_nonnull(file);
+	*path = '\0';
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "0::", 3) == 0)
+			(void)snprintf(path, size, "%s/%s",
+				       strcmp(line + 3, "/") == 0 ? "" : line + 3, name);
+	}
+	(void)fclose(file);
+	ck_assert_msg(*path, "there is no cgroup v2 here");
+}
+
+START_TEST(who_cannot_see_its_group_is_told_so)
+{
+	struct jl_stats stats = { .size = sizeof(stats) };
+	struct jl__durable durable;
+	char path[600];
+	const char *name;
+	char *socket;
+	jl_cgroup *group;
+	jl_job *job, *same;
+	jl_ctx *other;
+
+	open_base();
+	ck_ok(jl_cgroup_create(ctx, "elsewhere", &group, &err));
+	path_of_group("elsewhere", path, sizeof(path));
+	durable = new_job();
+	ck_ok(jl__ctx_supervisor(ctx, &name, &err));
+	socket = strdup(name);
+	job = spawn(ctx, shell("exec sleep 60"), &durable);
+	other = open_ctx(0);
+	ck_ok(jl_ctx_set_cgroup_base(other, path, &err));
+	ck_ok(jl__job_adopt(other, socket, durable.id, &same, &err));
+	/* At once, and not at the end of the job. */
+	ck_fails(jl_job_get_stats(same, &stats, &err), -EOPNOTSUPP, "started it elsewhere");
+	ck_fails(jl_job_freeze(same, &err), -EOPNOTSUPP, "started it elsewhere");
+	ck_ok(jl_job_stop(same, 10000000, &err));
+	ck_ok(jl_job_wait(same, JL_FOREVER, &err));
+	/* What it had used is in its result. */
+	ck_ok(jl_job_get_stats(same, &stats, &err));
+	ck_assert_uint_ne(stats.cpu_usec, UINT64_MAX);
+	jl_job_unref(same);
+	jl_ctx_unref(other);
+	jl_job_unref(job);
+	ck_ok(jl_cgroup_remove(group, &err));
+	(void)jl_cgroup_unref(group);
+	close_ctx();
+	free(socket);
+	(void)close(durable.folder);
+	remove_base();
+}
+END_TEST
+
 /* ---- killed at any moment ---- */
 
 #define DRILL_JOBS 12
@@ -461,6 +520,7 @@ static void add(TCase *tcase)
 {
 	tcase_add_test(tcase, output_result_and_order_are_in_the_folder);
 	tcase_add_test(tcase, another_context_adopts);
+	tcase_add_test(tcase, who_cannot_see_its_group_is_told_so);
 	tcase_add_test(tcase, a_killed_client_loses_nothing);
 	tcase_add_test(tcase, a_killed_supervisor_takes_its_jobs_along);
 	tcase_add_test(tcase, a_start_that_fails_is_recorded);

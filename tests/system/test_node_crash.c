@@ -202,8 +202,12 @@ START_TEST(callers_killed_at_any_moment)
 	note("%u jobs accepted, %u in the store, %u callers killed", count,
 	     jl_job_list_count(list), rounds);
 	ck_assert_uint_ge(jl_job_list_count(list), count);
-	for (unsigned int i = 0; i < count; i++)
-		ck_assert_str_eq(text_of(accepted[i], JL_INFO_ID), accepted[i]);
+	for (unsigned int i = 0; i < count; i++) {
+		char *id = text_of(accepted[i], JL_INFO_ID);
+
+		ck_assert_str_eq(id, accepted[i]);
+		free(id);
+	}
 	/* Nothing is in doubt, no upload waits for anybody, no folder is nobody's. */
 	ck_assert_uint_eq(in_folder("doubt"), 0);
 	ck_assert_uint_eq(in_folder("staging"), 0);
