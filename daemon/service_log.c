@@ -12,14 +12,17 @@
 #define CHUNK_ROOM ((size_t)64 * 1024)
 /* Head of the payload, and the offset behind it. */
 #define HEAD_MAX 6
-#define TAIL_MAX 32
+#define TAIL_MAX 64
 #define PAYLOAD_FIELD 1
 #define OFFSET_FIELD 1000
 #define NEXT_OFFSET_FIELD 1001
+#define TIME_FIELD 1002
+#define STREAM_FIELD 1003
 
 struct stream {
 	struct follow follow;
 	bool with_offset;
+	bool pieces;
 };
 
 static size_t put_number(uint8_t *to, uint64_t field, uint64_t value)
@@ -51,6 +54,12 @@ static ssize_t next_chunk(struct jl__rpc_call *call, void *data, uint8_t *to, si
 		len += put_number(to + len, NEXT_OFFSET_FIELD,
 				  jl_log_get_offset(stream->follow.log));
 	}
+	if (stream->pieces) {
+		len += put_number(to + len, TIME_FIELD,
+				  jl_log_get_time(stream->follow.log));
+		len += put_number(to + len, STREAM_FIELD,
+				  (uint64_t)jl_log_get_stream(stream->follow.log));
+	}
 	return (ssize_t)len;
 }
 
@@ -66,6 +75,8 @@ static uint32_t flags_of(const Joblet__X__V1__LogOptions *o)
 		flags |= JL_LOG_STDERR;
 	if (o && o->timestamps)
 		flags |= JL_LOG_TIMESTAMPS;
+	if (o && o->pieces)
+		flags |= JL_LOG_PIECES;
 	return flags;
 }
 
@@ -97,6 +108,7 @@ static void begin(struct jl__rpc_call *call, const Joblet__GetJobLogsRequest *m)
 	}
 	jl__rpc_call_set_data(call, stream);
 	stream->with_offset = m->options != NULL;
+	stream->pieces = m->options && m->options->pieces;
 	r = follow_open(&stream->follow, call, m->uuid, flags_of(m->options), &err);
 	if (r == 0)
 		r = seek(stream->follow.log, m->options, &err);

@@ -168,6 +168,10 @@ struct submission {
 };
 struct log_reader {
 	const struct backend_ops *ops;
+	/* Of what was read last, with JL_LOG_PIECES: when it came (0: not known), and
+	 * where from, as jl_log_get_stream() tells. */
+	uint64_t usec;
+	int stream;
 };
 
 /* ---- opening ---- */

@@ -68,6 +68,8 @@ static int read_query(const struct options *opts, struct log_query *query)
 		query->flags |= JL_LOG_STDERR;
 	if (opts->timestamps)
 		query->flags |= JL_LOG_TIMESTAMPS;
+	if (opts->json)
+		query->flags |= JL_LOG_PIECES;
 	return opts->since ? read_since(opts->since, &query->since_usec) : EXIT_OK;
 }
 
@@ -113,9 +115,14 @@ static int write_out(struct reading *self, size_t len, struct fault *fault)
 	size_t done = 0;
 
 	if (self->opts->json) {
+		static const char *const streams[] = { NULL, "stdout", "stderr" };
+		const char *stream = streams[self->log->stream];
 		json_t *object = json_object();
 
-		json_put(object, "timestamp", json_time(now_usec()));
+		/* A server that is not ours does not tell. */
+		json_put(object, "timestamp",
+			 json_time_usec(self->log->usec ? self->log->usec : now_usec()));
+		json_put(object, "stream", stream ? json_string(stream) : json_null());
 		json_put(object, "data", json_bytes_len(self->data, len));
 		return json_print_line(object) == EXIT_OK
 			       ? 0

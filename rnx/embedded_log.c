@@ -59,7 +59,11 @@ int64_t embedded_log_read(struct log_reader *log, void *data, size_t size,
 		jl_error_free(err);
 		return n;
 	}
-	return n < 0 ? embedded_fault(fault, (int)n, err) : n;
+	if (n < 0)
+		return embedded_fault(fault, (int)n, err);
+	log->usec = jl_log_get_time(self_of(log)->handle);
+	log->stream = jl_log_get_stream(self_of(log)->handle);
+	return n;
 }
 
 void embedded_log_close(struct log_reader *log)

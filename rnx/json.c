@@ -51,6 +51,13 @@ json_t *json_time(uint64_t usec)
 	return json_string(usec == UNKNOWN ? "" : show_rfc3339(buf, usec));
 }
 
+json_t *json_time_usec(uint64_t usec)
+{
+	char buf[64];
+
+	return json_string(show_rfc3339_usec(buf, usec));
+}
+
 void json_put(json_t *object, const char *key, json_t *value)
 {
 	(void)json_object_set_new(object, key, value);

@@ -16,6 +16,8 @@ json_t *json_bytes(const char *text);
 json_t *json_bytes_len(const char *text, size_t len);
 /* Seconds as RFC 3339 in UTC; "" when unknown. */
 json_t *json_time(uint64_t usec);
+/* The same with microseconds. */
+json_t *json_time_usec(uint64_t usec);
 
 /* Sets a key, taking the value over; nothing happens without memory. */
 void json_put(json_t *object, const char *key, json_t *value);

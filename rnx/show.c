@@ -33,6 +33,15 @@ const char *show_rfc3339(char buf[64], uint64_t usec)
 	return buf;
 }
 
+const char *show_rfc3339_usec(char buf[64], uint64_t usec)
+{
+	char *zone = strchr(show_rfc3339(buf, usec), 'Z');
+
+	if (zone)
+		(void)snprintf(zone, 10, ".%06uZ", (unsigned int)(usec % 1000000));
+	return buf;
+}
+
 const char *show_local(char buf[64], uint64_t usec)
 {
 	struct tm tm;

@@ -9,6 +9,7 @@
 #include "job.h"
 
 /* How times and spans are shown; each returns buf. */
+const char *show_rfc3339_usec(char buf[64], uint64_t usec); /* with six more digits */
 const char *show_rfc3339(char buf[64], uint64_t usec);	  /* 2025-07-18T20:02:48Z */
 const char *show_local(char buf[64], uint64_t usec);	  /* 2025-07-18 20:02:48 */
 const char *show_local_zone(char buf[64], uint64_t usec); /* the same with " CEST" */

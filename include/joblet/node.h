@@ -477,7 +477,10 @@ enum {
 	JL_LOG_STDERR = 1 << 2,	 /**< Only this stream. */
 	/** Put the time of arrival in front of each line, as in
 	 *  "2026-11-25T10:08:27.123456Z " (UTC). */
-	JL_LOG_TIMESTAMPS = 1 << 3
+	JL_LOG_TIMESTAMPS = 1 << 3,
+	/** End each read where another stream, or what came at another time, begins; then
+	 *  jl_log_get_time() and jl_log_get_stream() are those of all its bytes. */
+	JL_LOG_PIECES = 1 << 4
 };
 
 /**
@@ -526,6 +529,14 @@ JL_API JL_MUST_CHECK int64_t jl_log_read(jl_log *log, void *data, size_t size,
 /** Where the next read starts in the log as it was written. @param log Reader.
  *  @return the offset. @since 0.1 */
 JL_API uint64_t jl_log_get_offset(const jl_log *log);
+/** When the bytes of the last read came, as the supervisor noted it then: what a job
+ *  writes without a pause has one time. @param log Reader with JL_LOG_PIECES.
+ *  @return µs since 1970; 0 when not known. @since 0.1 */
+JL_API uint64_t jl_log_get_time(const jl_log *log);
+/** Where the bytes of the last read came from. @param log Reader with JL_LOG_PIECES.
+ *  @return 1 standard output, 2 standard error; 0 the supervisor (a log that is full), or
+ *  not known. @since 0.1 */
+JL_API int jl_log_get_stream(const jl_log *log);
 
 /* ---- networks that outlive a restart ---- */
 

@@ -20,10 +20,10 @@
 #include "base/error.h"
 #include "logs/logs-priv.h"
 
-static bool needs_index(const jl_log *log)
+bool jl__log_needs_index(const jl_log *log)
 {
 	return !jl__log_wants(log, 1) || !jl__log_wants(log, 2) ||
-	       log->flags & JL_LOG_TIMESTAMPS;
+	       log->flags & (JL_LOG_TIMESTAMPS | JL_LOG_PIECES);
 }
 
 /* By the descriptor: the folder may have been renamed or deleted since. */
@@ -55,9 +55,9 @@ int jl__log_open_files(jl_log *log)
 		return file < 0 ? file : index;
 	if (log->inotify < 0)
 		return 0;
-	if (index == 1 && needs_index(log))
+	if (index == 1 && jl__log_needs_index(log))
 		return watch(log, log->index, IN_MODIFY);
-	if (file == 1 && !needs_index(log))
+	if (file == 1 && !jl__log_needs_index(log))
 		return watch(log, log->file, IN_MODIFY);
 	return 0;
 }

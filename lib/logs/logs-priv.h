@@ -38,6 +38,7 @@ struct jl_log {
 	bool placed;	 /* entry and lines are right for this byte */
 	bool in_line[4]; /* by stream: the last byte shown was not a line end */
 	uint64_t usec;	 /* of the last part */
+	uint32_t stream; /* of what was read last, with JL_LOG_PIECES */
 	uint64_t cached; /* number of the first entry in the cache */
 	uint32_t cache_len;
 	struct jl__log_entry cache[JL__LOG_CACHE];
@@ -54,6 +55,8 @@ int jl__log_index_find(jl_log *log, uint64_t offset, uint64_t *ret);
 int jl__log_index_find_time(jl_log *log, uint64_t usec, uint64_t *ret);
 /* The part that the reader is in; 0 when there is none (yet). */
 int jl__log_part_here(jl_log *log, struct jl__log_part *ret);
+/* Whether it is read part by part: streams or times matter (follow.c). */
+bool jl__log_needs_index(const jl_log *log);
 /* Whether the reader shows this stream. */
 bool jl__log_wants(const jl_log *log, uint32_t stream);
 /* Bytes in the log; 0 when it is not there yet. */

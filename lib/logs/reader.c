@@ -10,7 +10,9 @@
 #include "base/error.h"
 #include "logs/logs-priv.h"
 
-#define FLAGS (JL_LOG_FOLLOW | JL_LOG_STDOUT | JL_LOG_STDERR | JL_LOG_TIMESTAMPS)
+#define FLAGS                                                                  \
+	(JL_LOG_FOLLOW | JL_LOG_STDOUT | JL_LOG_STDERR | JL_LOG_TIMESTAMPS | \
+	 JL_LOG_PIECES)
 #define READ_MIN 64
 
 static int open_log(int folder, int runs, uint64_t run, uint32_t flags, jl_log **ret,
@@ -90,6 +92,16 @@ uint64_t jl_log_get_offset(const jl_log *log)
 	return log->at;
 }
 
+uint64_t jl_log_get_time(const jl_log *log)
+{
+	return log->flags & JL_LOG_PIECES ? log->usec : 0;
+}
+
+int jl_log_get_stream(const jl_log *log)
+{
+	return log->stream == 1 || log->stream == 2 ? (int)log->stream : 0;
+}
+
 void jl_log_seek(jl_log *log, uint64_t offset)
 {
 	log->at = offset;
@@ -116,8 +128,6 @@ static int64_t read_plain(jl_log *log, void *data, size_t size)
 
 static int64_t take(jl_log *log, void *data, size_t size)
 {
-	bool whole = jl__log_wants(log, 1) && jl__log_wants(log, 2) &&
-		     !(log->flags & JL_LOG_TIMESTAMPS);
 	int r;
 
 	if (log->file < 0 || log->index < 0) {
@@ -125,7 +135,8 @@ static int64_t take(jl_log *log, void *data, size_t size)
 		if (r < 0)
 			return r;
 	}
-	return whole ? read_plain(log, data, size) : jl__log_show(log, data, size);
+	return jl__log_needs_index(log) ? jl__log_show(log, data, size)
+					: read_plain(log, data, size);
 }
 
 /* To the end of this try, then on to the next one. */

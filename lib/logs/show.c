@@ -137,6 +137,9 @@ int64_t jl__log_show(jl_log *log, char *data, size_t size)
 		if (got <= 0)
 			break;
 		done += (size_t)got;
+		log->stream = part.stream;
+		if (log->flags & JL_LOG_PIECES)
+			break;
 	}
 	return done ? (int64_t)done : got;
 }

@@ -44,6 +44,7 @@ static void describe(const struct remote_log *self, Joblet__X__V1__LogOptions *o
 	options->stdout_only = streams == JL_LOG_STDOUT;
 	options->stderr_only = streams == JL_LOG_STDERR;
 	options->timestamps = (flags & JL_LOG_TIMESTAMPS) != 0;
+	options->pieces = (flags & JL_LOG_PIECES) != 0;
 	if (self->begun) {
 		options->offset = self->next_offset;
 	} else if (self->query.tail != UNKNOWN) {
@@ -161,6 +162,10 @@ static int take_message(struct remote_log *self, const uint8_t *data, size_t len
 		} else if (field.number == 1001) {
 			self->next_offset = field.value;
 			self->begun = true;
+		} else if (field.number == 1002) {
+			self->base.usec = field.value;
+		} else if (field.number == 1003) {
+			self->base.stream = field.value <= 2 ? (int)field.value : 0;
 		}
 	}
 	return r;

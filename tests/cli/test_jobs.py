@@ -16,6 +16,7 @@ from cli import (MUST_RUN, RNX, ROOT, STATE, failed, good, good_json, main, rnx,
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+RFC3339_USEC = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 LOCAL = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 
 
@@ -385,7 +386,21 @@ def log_as_json():
     same(len(lines), 1)
     piece = json.loads(lines[0])
     same(piece["data"], "a\ufffd\xe4")
-    assert re.fullmatch(RFC3339, piece["timestamp"]), piece
+    assert re.fullmatch(RFC3339_USEC, piece["timestamp"]), piece
+    # When and where it was written, not when it is read.
+    number = submit("sh", "-c", "echo one; sleep 0.3; echo two >&2")
+    ended(number)
+    time.sleep(0.1)
+    pieces = [json.loads(line)
+              for line in rnx("--json", "log", number).stdout.decode().splitlines()]
+    same([(piece["stream"], piece["data"]) for piece in pieces],
+         [("stdout", "one\n"), ("stderr", "two\n")])
+    one, two = [datetime.datetime.fromisoformat(piece["timestamp"].replace("Z", "+00:00"))
+                for piece in pieces]
+    status = json.loads(rnx("--json", "status", number).stdout)
+    assert (two - one).total_seconds() >= 0.3, pieces
+    assert one.replace(microsecond=0).isoformat() >= \
+        status["startTime"].replace("Z", "+00:00"), (pieces, status)
 
 
 @test

@@ -269,6 +269,10 @@ def options_choose_a_part_of_the_output():
     chunks = list(client.job("GetJobLogs", uuid=uuid, options={"offset": 2}))
     same((chunks[0].offset, chunks[-1].next_offset), (2, 6), "places")
     same(list(client.job("GetJobLogs", uuid=uuid))[0].offset, 0, "no places unless asked")
+    chunks = list(client.job("GetJobLogs", uuid=uuid, options={"pieces": True}))
+    same([(chunk.payload, chunk.stream) for chunk in chunks],
+         [(b"a\n", 1), (b"b\n", 2), (b"c\n", 1)], "pieces")
+    same(chunks[2].time_usec - chunks[0].time_usec >= 100000, True, "times of pieces")
 
 
 @test

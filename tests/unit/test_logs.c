@@ -162,6 +162,56 @@ START_TEST(streams_are_told_apart)
 }
 END_TEST
 
+START_TEST(pieces_have_a_stream_and_a_time)
+{
+	static const struct {
+		const char *text;
+		int stream;
+	} want[] = { { "one\n", 1 }, { "two\n", 2 }, { "three\n", 2 },
+		     { "[full]\n", 0 }, { "rest", 0 } };
+	uint64_t begin = clock_usec;
+	char block[64];
+
+	put(1, "one\n");
+	put(2, "two\n");
+	put(2, "three\n");
+	put(0, "[full]\n");
+	put_log("rest", 4);
+	end_job("result");
+	open_reader(JL_LOG_PIECES);
+	for (size_t i = 0; i < 5; i++) {
+		int64_t got = jl_log_read(reader, block, sizeof(block), NULL);
+
+		ck_assert_int_eq(got, (int64_t)strlen(want[i].text));
+		ck_assert_mem_eq(block, want[i].text, (size_t)got);
+		ck_assert_int_eq(jl_log_get_stream(reader), want[i].stream);
+		/* What nobody noted has the time of what came before. */
+		ck_assert_uint_eq(jl_log_get_time(reader),
+				  begin + 1000 * (i < 4 ? i + 1 : 4));
+	}
+	ck_reads("");
+	open_reader(JL_LOG_PIECES | JL_LOG_STDERR);
+	ck_assert_int_eq(jl_log_read(reader, block, sizeof(block), NULL), 4);
+	ck_assert_uint_eq(jl_log_get_time(reader), begin + 2000);
+	/* Cut where there is no more room, not only at the end of a piece. */
+	tear_down();
+	set_up();
+	begin = clock_usec;
+	put(1, "123456789 123456789 123456789 123456789 123456789 123456789 12345678");
+	end_job("result");
+	open_reader(JL_LOG_PIECES | JL_LOG_FOLLOW);
+	ck_assert_int_eq(jl_log_read(reader, block, sizeof(block), NULL), 64);
+	ck_assert_uint_eq(jl_log_get_time(reader), begin + 1000);
+	ck_assert_int_eq(jl_log_read(reader, block, sizeof(block), NULL), 4);
+	ck_assert_uint_eq(jl_log_get_time(reader), begin + 1000);
+	/* Who did not ask for them gets none. */
+	open_reader(0);
+	ck_assert_int_eq(jl_log_read(reader, block, sizeof(block), NULL), 64);
+	ck_assert_uint_eq(jl_log_get_time(reader), 0);
+	ck_assert_int_eq(jl_log_get_stream(reader), 0);
+}
+END_TEST
+
 START_TEST(a_mark_is_for_everybody)
 {
 	put(1, "out\n");
@@ -433,6 +483,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, streams_are_told_apart);
+	tcase_add_test(tcase, pieces_have_a_stream_and_a_time);
 	tcase_add_test(tcase, a_mark_is_for_everybody);
 	tcase_add_test(tcase, what_a_killed_supervisor_left_is_shown);
 	tcase_add_test(tcase, an_index_of_garbage_ends_where_it_begins);
