@@ -14,7 +14,7 @@
 static const struct attack *const tables[] = {
 	process_attacks, fs_attacks,	  view_attacks,	   proc_attacks,
 	mount_attacks,	 ns_attacks,	  syscall_attacks, priv_attacks,
-	net_attacks,	 exhaust_attacks, pid1_attacks,
+	net_attacks,	 wire_attacks,	  exhaust_attacks, pid1_attacks,
 };
 
 static unsigned int n_held, n_escaped, n_untried;
@@ -107,6 +107,13 @@ unsigned long fact_number(const char *key, unsigned long fallback)
 	const char *text = fact(key);
 
 	return text != NULL ? strtoul(text, NULL, 10) : fallback;
+}
+
+bool has_wire(void)
+{
+	const char *name = fact("network");
+
+	return name == NULL || strcmp(name, "none") != 0;
 }
 
 static void list(void)

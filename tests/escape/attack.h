@@ -42,6 +42,7 @@ extern const struct attack ns_attacks[];
 extern const struct attack syscall_attacks[];
 extern const struct attack priv_attacks[];
 extern const struct attack net_attacks[];
+extern const struct attack wire_attacks[];
 extern const struct attack exhaust_attacks[];
 extern const struct attack pid1_attacks[];
 
@@ -63,6 +64,8 @@ const char *fact_at(const char *key, unsigned int n);
 const char *fact(const char *key);
 /* A number; fallback when the key is not there. */
 unsigned long fact_number(const char *key, unsigned long fallback);
+/* The network the job is in has more than loopback. */
+bool has_wire(void);
 
 /* ---- trying ---- */
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The network of a job without one: loopback, and nothing of the host behind it. */
+/* The network of a job: its own interface at most, and nothing of the host behind it. */
 #include "attack.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -85,34 +83,120 @@ static void path_sockets(void)
 		untried("the harness gave no path");
 }
 
-static void no_tables(void)
+/* Every line behind the heading is about the one interface of the job, at most. */
+static void judge_lines(const char *path, char *text, bool (*is_own)(const char *line))
+{
+	char *save = NULL;
+	unsigned int others = 0;
+
+	(void)strtok_r(text, "\n", &save);
+	for (char *line = strtok_r(NULL, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (is_own == NULL || !has_wire() || !is_own(line)) {
+			escaped("%s: %s", path, line);
+			others++;
+		}
+	}
+	if (others == 0)
+		held("%s tells of nobody else", path);
+}
+
+static bool is_own_route(const char *line)
+{
+	return strncmp(line, "eth0\t", 5) == 0;
+}
+
+/* Where the default route leads: the bridge, whose address is one of the host's. */
+static bool own_gateway(char *text, size_t size)
+{
+	static char routes[4096];
+	struct in_addr gateway = { 0 };
+	const char *line;
+
+	if (read_file("/proc/net/route", routes, sizeof(routes)) < 0)
+		return false;
+	line = strstr(routes, "\neth0\t00000000\t");
+	return line != NULL && sscanf(line, " eth0 %*x %x", &gateway.s_addr) == 1 &&
+	       inet_ntop(AF_INET, &gateway, text, (socklen_t)size) != NULL;
+}
+
+static bool is_own_neighbour(const char *line)
+{
+	char address[64] = "", device[64] = "", gateway[64] = "";
+
+	return sscanf(line, "%63s %*s %*s %*s %*s %63s", address, device) == 2 &&
+	       own_gateway(gateway, sizeof(gateway)) && strcmp(gateway, address) == 0 &&
+	       strcmp(device, "eth0") == 0;
+}
+
+static bool is_loopback6(const char *line)
+{
+	size_t len = strlen(line);
+
+	return len > 3 && strcmp(line + len - 3, " lo") == 0;
+}
+
+/* IPv6 is off, or not further away than the own loopback. */
+static void no_ipv6(void)
+{
+	static const char *const paths[] = { "/proc/net/if_inet6",
+					     "/proc/net/ipv6_route" };
+	static char text[65536];
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		char *save = NULL;
+		unsigned int others = 0;
+
+		if (read_file(paths[i], text, sizeof(text)) < 0) {
+			held("%s: %s", paths[i], strerror(errno));
+			continue;
+		}
+		for (char *line = strtok_r(text, "\n", &save); line != NULL;
+		     line = strtok_r(NULL, "\n", &save)) {
+			line[strcspn(line, "\r")] = '\0';
+			while (*line != '\0' && line[strlen(line) - 1] == ' ')
+				line[strlen(line) - 1] = '\0';
+			if (!is_loopback6(line)) {
+				escaped("%s: %s", paths[i], line);
+				others++;
+			}
+		}
+		if (others == 0)
+			held("%s: loopback at most", paths[i]);
+	}
+}
+
+static void tables(void)
 {
 	static const struct {
 		const char *path;
-		int header_lines;
+		bool (*is_own)(const char *line);
 	} files[] = {
-		{ "/proc/net/unix", 1 },	{ "/proc/net/tcp", 1 },
-		{ "/proc/net/udp", 1 },		{ "/proc/net/route", 1 },
-		{ "/proc/net/arp", 1 },		{ "/proc/net/raw", 1 },
-		{ "/proc/net/packet", 1 },	{ "/proc/net/netlink", 64 },
-		{ "/proc/net/ipv6_route", 12 },
+		{ "/proc/net/unix", NULL },   { "/proc/net/tcp", NULL },
+		{ "/proc/net/tcp6", NULL },   { "/proc/net/udp", NULL },
+		{ "/proc/net/udp6", NULL },   { "/proc/net/raw", NULL },
+		{ "/proc/net/raw6", NULL },   { "/proc/net/icmp", NULL },
+		{ "/proc/net/packet", NULL }, { "/proc/net/route", is_own_route },
+		{ "/proc/net/arp", is_own_neighbour },
 	};
 	static char text[65536];
+	int lines = 0;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		int lines = 0;
-
-		if (read_file(files[i].path, text, sizeof(text)) < 0) {
+		if (read_file(files[i].path, text, sizeof(text)) < 0)
 			held("%s: %s", files[i].path, strerror(errno));
-			continue;
-		}
+		else
+			judge_lines(files[i].path, text, files[i].is_own);
+	}
+	no_ipv6();
+	/* The kernel's own sockets, one for each protocol, are those of this namespace. */
+	if (read_file("/proc/net/netlink", text, sizeof(text)) > 0) {
 		for (const char *p = text; *p != '\0'; p++)
 			lines += *p == '\n';
-		if (lines > files[i].header_lines)
-			escaped("%s has %d lines", files[i].path, lines);
-		else
-			held("%s is empty", files[i].path);
+		if (lines > 64)
+			escaped("/proc/net/netlink has %d lines", lines);
 	}
+	must_not_open("/proc/net/nf_conntrack", O_RDONLY);
 }
 
 static long connect_to(const char *address, unsigned int port)
@@ -138,21 +222,31 @@ static long connect_to(const char *address, unsigned int port)
 static void connect_out(void)
 {
 	unsigned int port = (unsigned int)fact_number("tcp", 0);
+	const char *outside = fact("outside");
+	char gateway[64];
 
-	if (port == 0) {
-		untried("the harness gave no port");
+	if (port == 0 || outside == NULL) {
+		untried("the harness gave no port, or no address outside");
 		return;
 	}
 	must_fail("the host's 127.0.0.1", connect_to("127.0.0.1", port));
 	for (unsigned int n = 0; fact_at("address", n) != NULL; n++)
 		must_fail(fact_at("address", n), connect_to(fact_at("address", n), port));
+	if (own_gateway(gateway, sizeof(gateway)))
+		must_fail("the host by my gateway", connect_to(gateway, port));
 	must_fail("the metadata address", connect_to("169.254.169.254", 80));
-	must_fail("a name server outside", connect_to("192.0.2.1", 53));
-	if (connect_to("192.0.2.1", 53) < 0 && errno != ENETUNREACH)
+	if (has_wire()) {
+		/* A network that is dead holds everything, and shows nothing. */
+		if (connect_to(outside, 80) < 0)
+			untried("not even the outside answers: %s", strerror(errno));
+		return;
+	}
+	must_fail("the outside", connect_to(outside, 80));
+	if (connect_to(outside, 80) < 0 && errno != ENETUNREACH)
 		escaped("there is a route: %s", strerror(errno));
 }
 
-static void only_loopback(void)
+static void interfaces(void)
 {
 	struct if_nameindex *list = if_nameindex();
 	unsigned int n = 0;
@@ -164,15 +258,15 @@ static void only_loopback(void)
 	for (struct if_nameindex *i = list; i->if_index != 0; i++) {
 		struct ifreq req = { 0 };
 		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		bool up;
 
 		n++;
 		(void)snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", i->if_name);
+		up = ioctl(fd, SIOCGIFFLAGS, &req) == 0 && (req.ifr_flags & IFF_UP) != 0;
 		if (strcmp(i->if_name, "lo") == 0) {
-			if (ioctl(fd, SIOCGIFFLAGS, &req) == 0 &&
-			    (req.ifr_flags & IFF_UP) == 0)
+			if (!up)
 				untried("loopback is down");
-		} else if (ioctl(fd, SIOCGIFFLAGS, &req) == 0 &&
-			   (req.ifr_flags & IFF_UP) != 0) {
+		} else if (up && !(has_wire() && strcmp(i->if_name, "eth0") == 0)) {
 			/* The kernel may put its fallback tunnels there; they are down.
 			 */
 			escaped("interface %s is up", i->if_name);
@@ -183,171 +277,11 @@ static void only_loopback(void)
 	held("%u interfaces looked at", n);
 }
 
-/* ---- changing it ---- */
-
-struct request {
-	struct nlmsghdr head;
-	union {
-		struct ifinfomsg link;
-		struct ifaddrmsg addr;
-		struct rtmsg route;
-		char room[256];
-	} body;
-};
-
-/* Sends one request and returns 0 or -1 with the kernel's error. */
-static long route_request(struct request *r)
-{
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct {
-		struct nlmsghdr head;
-		struct nlmsgerr err;
-		char rest[1024];
-	} answer = { 0 };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	struct timeval limit = { 2, 0 };
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	r->head.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	n = sendto(fd, r, r->head.nlmsg_len, 0, (struct sockaddr *)&kernel,
-		   sizeof(kernel));
-	if (n >= 0)
-		n = recv(fd, &answer, sizeof(answer), 0);
-	(void)close(fd);
-	if (n < 0)
-		return -1;
-	if (answer.head.nlmsg_type == NLMSG_ERROR && answer.err.error < 0) {
-		errno = -answer.err.error;
-		return -1;
-	}
-	return 0;
-}
-
-static void attribute(struct request *r, unsigned short type, const void *data,
-		      size_t len)
-{
-	struct rtattr *a =
-		(struct rtattr *)(void *)((char *)r + NLMSG_ALIGN(r->head.nlmsg_len));
-
-	a->rta_type = type;
-	a->rta_len = (unsigned short)RTA_LENGTH(len);
-	memcpy(RTA_DATA(a), data, len);
-	r->head.nlmsg_len =
-		NLMSG_ALIGN(r->head.nlmsg_len) + (uint32_t)RTA_ALIGN(a->rta_len);
-}
-
-static void configure(void)
-{
-	static const char *const kinds[] = { "dummy", "veth",	 "bridge",
-					     "vlan",  "macvlan", "tun",
-					     "vxlan", "ipip",	 "wireguard" };
-	struct in_addr ip = { htonl(0x7f00007b) };
-	int lo = (int)if_nametoindex("lo");
-	struct ifreq req = { .ifr_name = "lo" };
-	int fd;
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		struct request r = { .head = { .nlmsg_type = RTM_NEWLINK,
-					       .nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL,
-					       .nlmsg_len = NLMSG_LENGTH(
-						       sizeof(r.body.link)) } };
-		char nested[64] = { 0 };
-		struct rtattr *kind = (struct rtattr *)(void *)nested;
-		char what[64];
-
-		kind->rta_type = 1; /* IFLA_INFO_KIND */
-		kind->rta_len = (unsigned short)RTA_LENGTH(strlen(kinds[i]));
-		memcpy(RTA_DATA(kind), kinds[i], strlen(kinds[i]));
-		attribute(&r, 18 /* IFLA_LINKINFO */, nested, RTA_ALIGN(kind->rta_len));
-		(void)snprintf(what, sizeof(what), "a new %s interface", kinds[i]);
-		must_refuse(what, outcome_of(route_request(&r)));
-	}
-	{
-		struct request r = { .head = { .nlmsg_type = RTM_NEWADDR,
-					       .nlmsg_flags = NLM_F_CREATE,
-					       .nlmsg_len = NLMSG_LENGTH(
-						       sizeof(r.body.addr)) } };
-
-		r.body.addr = (struct ifaddrmsg){ .ifa_family = AF_INET,
-						  .ifa_prefixlen = 8,
-						  .ifa_index = (unsigned int)lo };
-		attribute(&r, IFA_LOCAL, &ip, sizeof(ip));
-		must_refuse("a new address", outcome_of(route_request(&r)));
-	}
-	{
-		struct request r = { .head = { .nlmsg_type = RTM_NEWROUTE,
-					       .nlmsg_flags = NLM_F_CREATE,
-					       .nlmsg_len = NLMSG_LENGTH(
-						       sizeof(r.body.route)) } };
-
-		r.body.route = (struct rtmsg){ .rtm_family = AF_INET,
-					       .rtm_table = RT_TABLE_MAIN,
-					       .rtm_protocol = RTPROT_BOOT,
-					       .rtm_type = RTN_UNICAST,
-					       .rtm_scope = RT_SCOPE_LINK };
-		attribute(&r, RTA_OIF, &lo, sizeof(lo));
-		must_refuse("a default route", outcome_of(route_request(&r)));
-	}
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	/* To what it is already: nothing changes where it succeeds. */
-	if (ioctl(fd, SIOCGIFMTU, &req) == 0)
-		must_refuse("SIOCSIFMTU", outcome_of(ioctl(fd, SIOCSIFMTU, &req)));
-	if (ioctl(fd, SIOCGIFFLAGS, &req) == 0)
-		must_refuse("SIOCSIFFLAGS", outcome_of(ioctl(fd, SIOCSIFFLAGS, &req)));
-	(void)close(fd);
-	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (fd >= 0)
-		escaped("opened /dev/net/tun");
-}
-
-/* With the host's network as well: privileges over it stay with the host. */
-static void configure_host(void)
-{
-	struct ifreq req = { .ifr_name = "lo" };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (ioctl(fd, SIOCGIFMTU, &req) == 0)
-		must_refuse("SIOCSIFMTU", outcome_of(ioctl(fd, SIOCSIFMTU, &req)));
-	if (ioctl(fd, SIOCGIFFLAGS, &req) == 0)
-		must_refuse("SIOCSIFFLAGS", outcome_of(ioctl(fd, SIOCSIFFLAGS, &req)));
-	(void)close(fd);
-	must_not_open("/proc/sys/net/ipv4/ip_forward", O_WRONLY);
-	fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
-	must_refuse("a raw socket", outcome_of(fd));
-}
-
-static void low_ports(void)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(22) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	/* Without net_bind_service not even on the own loopback. */
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		note("port 22 of the own network can be bound");
-	else
-		note("port 22: %s", strerror(errno));
-	(void)close(fd);
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	must_fail("SO_MARK",
-		  setsockopt(fd, SOL_SOCKET, SO_MARK, &(int){ 1 }, sizeof(int)));
-	must_fail("SO_SNDBUFFORCE", setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE,
-					       &(int){ 1 << 26 }, sizeof(int)));
-	must_fail("IP_TRANSPARENT",
-		  setsockopt(fd, IPPROTO_IP, 19, &(int){ 1 }, sizeof(int)));
-	(void)close(fd);
-}
-
 const struct attack net_attacks[] = {
 	{ "net-abstract-sockets", abstract_sockets, 0 },
 	{ "net-path-sockets", path_sockets, 0 },
-	{ "net-no-tables", no_tables, 0 },
+	{ "net-tables", tables, 0 },
 	{ "net-connect", connect_out, 0 },
-	{ "net-only-loopback", only_loopback, 0 },
-	{ "net-configure", configure, IN_SANDBOX },
-	{ "net-configure-host", configure_host, IN_SANDBOX },
-	{ "net-socket-rights", low_ports, IN_SANDBOX },
+	{ "net-interfaces", interfaces, 0 },
 	{ NULL, NULL, 0 },
 };

@@ -15,9 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* With what the job is called, for whom wants to stop it. */
 static void ready(void)
 {
-	(void)printf("ready\n");
+	const char *id = getenv("JOB_ID");
+
+	(void)printf("ready %s\n", id != NULL ? id : "?");
 	(void)fflush(stdout);
 }
 

@@ -269,27 +269,28 @@ static void terminal(void)
 	(void)close(master);
 }
 
-/* On the caller's terminal, which the harness gave as standard error. */
+/* On the caller's terminal, which the harness gave as standard error, or as it says. */
 static void terminal_of_caller(void)
 {
+	int fd = (int)fact_number("terminal", 2);
 	static const char text[] = "echo injected\n";
 	char byte;
 
-	if (!isatty(2)) {
-		untried("descriptor 2 is no terminal");
+	if (!isatty(fd)) {
+		untried("descriptor %d is no terminal", fd);
 		return;
 	}
 	must_not_open("/dev/tty", O_RDWR);
-	if (tcgetsid(2) == getsid(0))
+	if (tcgetsid(fd) == getsid(0))
 		escaped("the caller's terminal is mine");
-	if (ioctl(2, TIOCSCTTY, 0) == 0)
+	if (ioctl(fd, TIOCSCTTY, 0) == 0)
 		escaped("took the caller's terminal as my own");
-	if (ioctl(2, TIOCSCTTY, 1) == 0)
+	if (ioctl(fd, TIOCSCTTY, 1) == 0)
 		escaped("stole the caller's terminal");
-	terminal_calls(2);
+	terminal_calls(fd);
 	for (const char *p = text; *p != '\0'; p++) {
 		byte = *p;
-		if (ioctl(2, TIOCSTI, &byte) == 0)
+		if (ioctl(fd, TIOCSTI, &byte) == 0)
 			escaped("typed a byte for the caller");
 	}
 }

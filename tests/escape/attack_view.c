@@ -65,6 +65,18 @@ static const char *const etc_files[] = {
 
 static unsigned int strangers;
 
+/* Of the folder that a network shows to its jobs: names, and nothing that is written down
+ * about it. /etc/joblet of the host, with keys in it, is another one. */
+static bool is_shown_names(const char *path)
+{
+	static const char *const paths[] = { "/etc/joblet", "/etc/joblet/hosts",
+					     "/etc/joblet/resolv.conf", NULL };
+	const char *network = fact("network");
+
+	return network != NULL && strcmp(network, "none") != 0 &&
+	       strcmp(network, "host") != 0 && one_of(path, paths);
+}
+
 static void judge_file(const char *path, const struct stat *st)
 {
 	const char *slash = strchr(path + 1, '/');
@@ -87,7 +99,7 @@ static void judge_file(const char *path, const struct stat *st)
 		char name[256];
 
 		(void)snprintf(name, sizeof(name), "%.*s", (int)n, slash + 1);
-		if (!one_of(name, etc_files) && strncmp(name, "java-", 5) != 0 &&
+		if (!one_of(name, etc_files) && !is_shown_names(path) && strncmp(name, "java-", 5) != 0 &&
 		    strangers++ < 20)
 			escaped("unexpected in /etc: %s", path);
 		return;
@@ -151,7 +163,11 @@ static void secrets(void)
 		"/etc/ssh",
 		"/etc/ssl/private",
 		"/etc/pki/tls/private",
-		"/etc/joblet",
+		"/etc/joblet/joblet-config.yml",
+		"/etc/joblet/rnx-config.yml",
+		"/etc/joblet/leases",
+		"/etc/joblet/../../leases",
+		"/run/joblet/net",
 		"/etc/environment",
 		"/boot",
 		"/opt",

@@ -127,13 +127,28 @@ void run_add_all(struct run *r, const char *const *words)
 		run_add(r, *words);
 }
 
-void run_attack_words(struct run *r, const char *const *flags, const char *attack)
+static void begin_words(struct run *r)
 {
 	static char mark[96];
 
 	(void)snprintf(mark, sizeof(mark), "--env=%s", host_mark);
 	run_add(r, "run");
 	run_add(r, mark);
+}
+
+/* What an attack may reach depends on it. */
+static const char *network_of(const char *const *flags)
+{
+	for (; flags != NULL && *flags != NULL; flags++) {
+		if (strncmp(*flags, "--network=", 10) == 0)
+			return *flags + 2;
+	}
+	return "network=bridge";
+}
+
+void run_attack_words(struct run *r, const char *const *flags, const char *attack)
+{
+	begin_words(r);
 	run_add_all(r, flags);
 	run_add(r, "--");
 	run_add(r, "/bin/sh");
@@ -142,9 +157,22 @@ void run_attack_words(struct run *r, const char *const *flags, const char *attac
 		"cat >/tmp/attack && chmod 755 /tmp/attack && exec /tmp/attack \"$@\"");
 	run_add(r, "sh");
 	run_add(r, attack);
+	run_add(r, network_of(flags));
 	for (size_t i = 0; i < host_facts_count; i++)
 		run_add(r, host_facts[i]);
 	r->gets_attacker = true;
+}
+
+void run_upload_words(struct run *r, const char *attack)
+{
+	static char upload[4200];
+
+	(void)snprintf(upload, sizeof(upload), "--upload=%s:attack", attack_path);
+	begin_words(r);
+	run_add_all(r, (const char *const[]){ "--quiet", upload, "--", "/work/attack",
+					      attack, network_of(NULL), NULL });
+	for (size_t i = 0; i < host_facts_count; i++)
+		run_add(r, host_facts[i]);
 }
 
 /* Puts fd at place, or closes the place. */
@@ -172,12 +200,12 @@ static void become_rnx(const struct run *r, int in, int out)
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)setsid();
 	if (r->own_terminal)
-		(void)ioctl(2, TIOCSCTTY, 0);
+		(void)ioctl(r->stdio[0] >= 0 ? 0 : 2, TIOCSCTTY, 0);
 	/* A net below the sandbox: does not hold root on the host, but job root. */
 	(void)setrlimit(RLIMIT_NPROC, &(struct rlimit){ 5000, 5000 });
 	host_burden();
-	if (r->env != NULL)
-		(void)putenv((char *)(uintptr_t)r->env);
+	for (const char *const *e = r->env; e != NULL && *e != NULL; e++)
+		(void)putenv((char *)(uintptr_t)*e);
 	argv[0] = rnx_path;
 	memcpy(argv + 1, r->words, (r->n_words + 1) * sizeof(argv[0]));
 	(void)execv(rnx_path, (char *const *)(uintptr_t)argv);
@@ -205,7 +233,7 @@ bool run_start(struct run *r)
 	r->out = out[0];
 	(void)fcntl(r->in, F_SETFL, O_NONBLOCK);
 	(void)fcntl(r->out, F_SETFL, O_NONBLOCK);
-	if (!r->gets_attacker || r->stdio[0] != -1) {
+	if (!(r->gets_attacker || r->holds_input) || r->stdio[0] != -1) {
 		(void)close(r->in);
 		r->in = -1;
 	}
@@ -223,7 +251,8 @@ static void close_fd(int *fd)
 static void pump(struct run *r)
 {
 	struct pollfd fds[2] = { { .fd = r->out, .events = POLLIN },
-				 { .fd = r->in, .events = POLLOUT } };
+				 { .fd = r->holds_input ? -1 : r->in,
+				   .events = POLLOUT } };
 	char rest[65536];
 	ssize_t n;
 
@@ -274,6 +303,10 @@ void run_finish(struct run *r, double seconds)
 {
 	double end = host_now() + seconds * host_slowness;
 
+	if (r->holds_input && r->in >= 0) {
+		(void)close(r->in);
+		r->in = -1;
+	}
 	while (!reaped(r) && host_now() < end) {
 		if (r->out >= 0)
 			pump(r);

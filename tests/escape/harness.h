@@ -32,8 +32,9 @@ struct run {
 	size_t n_words;
 	int stdio[3]; /* descriptor to use; -1: pipe (stderr joins stdout); -2: closed */
 	bool gets_attacker; /* the program's bytes go to its standard input */
-	bool own_terminal;  /* stdio[2] becomes the controlling terminal of rnx */
-	const char *env;    /* one more variable of rnx's environment */
+	bool holds_input;   /* standard input stays open until the job has been looked at */
+	bool own_terminal;  /* a terminal of stdio becomes the controlling one of rnx */
+	const char *const *env; /* more variables of rnx's environment, or NULL */
 	/* state */
 	pid_t pid;
 	int in, out;
@@ -49,8 +50,10 @@ void run_init(struct run *r);
 void run_add(struct run *r, const char *word);
 void run_add_all(struct run *r, const char *const *words);
 /* The words for the attacker inside the job: flags, then the attack and what it may know.
- */
+ * It comes through standard input. */
 void run_attack_words(struct run *r, const char *const *flags, const char *attack);
+/* The same where standard input is needed: it comes as an upload. */
+void run_upload_words(struct run *r, const char *attack);
 bool run_start(struct run *r);
 /* Goes on until the text has come out, the output has ended or the time is over. */
 bool run_until(struct run *r, const char *text, double seconds);
@@ -85,8 +88,17 @@ double host_now(void);
 /* How much slower than usual this machine is, at least 1: limits of time are multiplied.
  */
 extern double host_slowness;
-/* There is an interface besides loopback. */
-extern bool host_has_network;
+/* Every way once, where time is short: JOBLET_ESCAPE_QUICK=1. */
+extern bool host_quick;
+
+/* The machine of the tests, and what stands behind it: HOST_OUTSIDE answers at port 80. */
+#define HOST_OUTSIDE "203.0.113.2"
+bool host_net_make(void);
+void host_net_end(void);
+/* The process that answers there: a child of ours that is nobody's leftover. */
+extern pid_t host_outside;
+/* Ports of bridges and elements of rules that are there; names of ports are added. */
+unsigned int host_net_left(char *names, size_t size);
 
 void host_cgroups_enter(void);
 unsigned int host_cgroups_left(char *names, size_t size);
@@ -97,6 +109,7 @@ void host_cgroups_leave(void);
 void part_attacks(void);
 void part_variants(void);
 void part_start(void);
+void part_streams(void);
 void part_teeth(void);
 void part_exhaust(void);
 void part_pid1(void);

@@ -36,7 +36,8 @@ char host_mark[64], host_secret[64], host_folder[128], host_secret_path[160];
 static char host_name_before[128], key_name[64], shm_path[96], socket_path[160];
 static int shm_id = -1, listeners[3] = { -1, -1, -1 };
 double host_slowness = 1;
-bool host_has_network;
+bool host_quick;
+static char state_folder[64];
 static char environment_secret[128];
 
 static void add_fact(const char *key, const char *value)
@@ -142,7 +143,6 @@ static void addresses(void)
 				&((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr,
 				text, sizeof(text));
 		add_fact("address", text);
-		host_has_network = true;
 		n++;
 	}
 	freeifaddrs(list);
@@ -196,6 +196,33 @@ static bool write_new(const char *path, mode_t mode, const char *text)
 	return good;
 }
 
+/* Jobs are kept; here in a folder that goes with the tests, and holds their secrets. */
+static bool own_state(void)
+{
+	char path[80];
+
+	(void)snprintf(state_folder, sizeof(state_folder), "/tmp/joblet-escape-state-XXXXXX");
+	if (mkdtemp(state_folder) == NULL ||
+	    setenv("JOBLET_STATE_DIR", state_folder, 1) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/node.db", state_folder);
+	add_fact("hostfile", path);
+	(void)snprintf(path, sizeof(path), "%s/jobs", state_folder);
+	add_fact("hostfile", path);
+	/* No configuration of this user sends jobs elsewhere. */
+	return unsetenv("JOBLET_SERVER") == 0 && unsetenv("JOBLET_NODE") == 0 &&
+	       unsetenv("RNX_CONFIG") == 0 && unsetenv("RNX_CONFIG_PATH") == 0;
+}
+
+static void remove_state(void)
+{
+	char command[96];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", state_folder);
+	if (*state_folder != '\0' && system(command) != 0)
+		tap_note("cannot remove %s", state_folder);
+}
+
 bool host_prepare(void)
 {
 	unsigned char random[16];
@@ -204,6 +231,11 @@ bool host_prepare(void)
 	key_t key;
 	size_t len;
 
+	host_quick = getenv("JOBLET_ESCAPE_QUICK") != NULL;
+	if (!host_net_make()) {
+		tap_note("a machine of our own: the program ip, network namespaces");
+		return false;
+	}
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return false;
 	for (size_t i = 0; i < sizeof(random); i++)
@@ -241,18 +273,20 @@ bool host_prepare(void)
 	(void)snprintf(text, sizeof(text), "%d", (int)key);
 	add_fact("ipckey", text);
 
-	if (!listen_everywhere())
+	if (!own_state() || !listen_everywhere())
 		return false;
 	abstract_names();
 	some_pids();
 	some_mounts();
-	addresses();
+	add_fact("outside", HOST_OUTSIDE);
 	(void)gethostname(host_name_before, sizeof(host_name_before) - 1);
 	host_cgroups_enter();
 	seconds = host_neighbour_seconds();
 	/* 50 ms are a slow start; an emulated machine takes several times that. */
 	if (seconds > 0.05)
 		host_slowness = seconds / 0.05 < 20 ? seconds / 0.05 : 20;
+	/* With that job the bridge has come, whose address is one of the host's. */
+	addresses();
 	/* Whatever rnx leaves running becomes our child, and so is found. */
 	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
 }
@@ -274,6 +308,8 @@ void host_done(void)
 	(void)unlink(socket_path);
 	(void)unlink(host_secret_path);
 	(void)rmdir(host_folder);
+	remove_state();
+	host_net_end();
 }
 
 void host_burden(void)
@@ -353,6 +389,8 @@ static unsigned int orphans(char *names, size_t size)
 	     pid = strtok_r(NULL, " ", &save)) {
 		char comm[64] = "?";
 
+		if (atol(pid) == host_outside)
+			continue;
 		n++;
 		(void)snprintf(path, sizeof(path), "/proc/%s/comm", pid);
 		f = fopen(path, "re");
@@ -370,20 +408,25 @@ static unsigned int orphans(char *names, size_t size)
 bool host_is_clean(const char *after)
 {
 	double end = host_now() + 5 * host_slowness;
-	char names[1024] = "", nests[1024] = "";
-	unsigned int marked, left, nested;
+	char names[1024] = "", nests[1024] = "", ports[256] = "";
+	unsigned int marked, left, nested, wires = 0;
 
 	do {
 		left = orphans(names, sizeof(names));
 		marked = host_count_processes();
 		nests[0] = '\0';
 		nested = host_cgroups_left(nests, sizeof(nests));
-		if (left == 0 && marked == 0 && nested == 0)
-			return true;
+		ports[0] = '\0';
+		if (left == 0 && marked == 0 && nested == 0) {
+			wires = host_net_left(ports, sizeof(ports));
+			if (wires == 0)
+				return true;
+		}
 		(void)usleep(20000);
 	} while (host_now() < end);
-	tap_note("after %s: %u processes of jobs, %u orphans:%s, %u cgroups:%s", after,
-		 marked, left, names, nested, nests);
+	tap_note("after %s: %u processes of jobs, %u orphans:%s, %u cgroups:%s, %u ports "
+		 "or elements of networks:%s",
+		 after, marked, left, names, nested, nests, wires, ports);
 	return false;
 }
 

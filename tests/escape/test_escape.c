@@ -21,6 +21,7 @@ static const struct {
 	{ "attacks", part_attacks, true },
 	{ "variants", part_variants, true },
 	{ "start", part_start, true },
+	{ "streams", part_streams, true },
 	{ "teeth", part_teeth, true },
 	{ "exhaust", part_exhaust, true },
 	{ "pid1", part_pid1, true },
