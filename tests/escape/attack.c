@@ -12,9 +12,9 @@
 #define ALARM_SECONDS 40
 
 static const struct attack *const tables[] = {
-	process_attacks, fs_attacks,	  view_attacks,	   proc_attacks,
-	mount_attacks,	 ns_attacks,	  syscall_attacks, priv_attacks,
-	net_attacks,	 wire_attacks,	  exhaust_attacks, pid1_attacks,
+	process_attacks, fs_attacks,   view_attacks,	proc_attacks,
+	mount_attacks,	 ns_attacks,   syscall_attacks, priv_attacks,
+	net_attacks,	 wire_attacks, exhaust_attacks, pid1_attacks,
 };
 
 static unsigned int n_held, n_escaped, n_untried;

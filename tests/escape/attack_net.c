@@ -172,11 +172,16 @@ static void tables(void)
 		const char *path;
 		bool (*is_own)(const char *line);
 	} files[] = {
-		{ "/proc/net/unix", NULL },   { "/proc/net/tcp", NULL },
-		{ "/proc/net/tcp6", NULL },   { "/proc/net/udp", NULL },
-		{ "/proc/net/udp6", NULL },   { "/proc/net/raw", NULL },
-		{ "/proc/net/raw6", NULL },   { "/proc/net/icmp", NULL },
-		{ "/proc/net/packet", NULL }, { "/proc/net/route", is_own_route },
+		{ "/proc/net/unix", NULL },
+		{ "/proc/net/tcp", NULL },
+		{ "/proc/net/tcp6", NULL },
+		{ "/proc/net/udp", NULL },
+		{ "/proc/net/udp6", NULL },
+		{ "/proc/net/raw", NULL },
+		{ "/proc/net/raw6", NULL },
+		{ "/proc/net/icmp", NULL },
+		{ "/proc/net/packet", NULL },
+		{ "/proc/net/route", is_own_route },
 		{ "/proc/net/arp", is_own_neighbour },
 	};
 	static char text[65536];
@@ -189,7 +194,8 @@ static void tables(void)
 			judge_lines(files[i].path, text, files[i].is_own);
 	}
 	no_ipv6();
-	/* The kernel's own sockets, one for each protocol, are those of this namespace. */
+	/* The kernel's own sockets, one for each protocol, are those of this namespace.
+	 */
 	if (read_file("/proc/net/netlink", text, sizeof(text)) > 0) {
 		for (const char *p = text; *p != '\0'; p++)
 			lines += *p == '\n';

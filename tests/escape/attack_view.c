@@ -99,8 +99,8 @@ static void judge_file(const char *path, const struct stat *st)
 		char name[256];
 
 		(void)snprintf(name, sizeof(name), "%.*s", (int)n, slash + 1);
-		if (!one_of(name, etc_files) && !is_shown_names(path) && strncmp(name, "java-", 5) != 0 &&
-		    strangers++ < 20)
+		if (!one_of(name, etc_files) && !is_shown_names(path) &&
+		    strncmp(name, "java-", 5) != 0 && strangers++ < 20)
 			escaped("unexpected in /etc: %s", path);
 		return;
 	}

@@ -196,7 +196,8 @@ static void neighbours(void)
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct request r = { .head = { .nlmsg_type = RTM_NEWNEIGH,
 				       .nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE,
-				       .nlmsg_len = NLMSG_LENGTH(sizeof(struct ndmsg)) } };
+				       .nlmsg_len =
+					       NLMSG_LENGTH(sizeof(struct ndmsg)) } };
 	struct ndmsg about = { .ndm_family = AF_INET,
 			       .ndm_ifindex = device,
 			       .ndm_state = NUD_PERMANENT };

@@ -32,8 +32,8 @@ struct run {
 	size_t n_words;
 	int stdio[3]; /* descriptor to use; -1: pipe (stderr joins stdout); -2: closed */
 	bool gets_attacker; /* the program's bytes go to its standard input */
-	bool holds_input;   /* standard input stays open until the job has been looked at */
-	bool own_terminal;  /* a terminal of stdio becomes the controlling one of rnx */
+	bool holds_input; /* standard input stays open until the job has been looked at */
+	bool own_terminal; /* a terminal of stdio becomes the controlling one of rnx */
 	const char *const *env; /* more variables of rnx's environment, or NULL */
 	/* state */
 	pid_t pid;
@@ -91,7 +91,8 @@ extern double host_slowness;
 /* Every way once, where time is short: JOBLET_ESCAPE_QUICK=1. */
 extern bool host_quick;
 
-/* The machine of the tests, and what stands behind it: HOST_OUTSIDE answers at port 80. */
+/* The machine of the tests, and what stands behind it: HOST_OUTSIDE answers at port 80.
+ */
 #define HOST_OUTSIDE "203.0.113.2"
 bool host_net_make(void);
 void host_net_end(void);

@@ -201,7 +201,8 @@ static bool own_state(void)
 {
 	char path[80];
 
-	(void)snprintf(state_folder, sizeof(state_folder), "/tmp/joblet-escape-state-XXXXXX");
+	(void)snprintf(state_folder, sizeof(state_folder),
+		       "/tmp/joblet-escape-state-XXXXXX");
 	if (mkdtemp(state_folder) == NULL ||
 	    setenv("JOBLET_STATE_DIR", state_folder, 1) < 0)
 		return false;

@@ -229,7 +229,10 @@ static bool has_entry32(void)
 #if defined(__x86_64__)
 		long nr = 20; /* getpid there */
 
-		__asm__ volatile("int $0x80" : "+a"(nr) : : "memory", "r8", "r9", "r10", "r11");
+		__asm__ volatile("int $0x80"
+				 : "+a"(nr)
+				 :
+				 : "memory", "r8", "r9", "r10", "r11");
 		_exit(nr > 0 ? 0 : 1);
 #else
 		_exit(1);
@@ -271,15 +274,9 @@ void part_teeth(void)
 	static const char *const host_network[] = { "--network=host", NULL };
 	static const char *const no_filter[] = { "--seccomp=off", NULL };
 	static const char *const only_filter[] = {
-		"ns-unshare",
-		"ns-clone",
-		"ns-clone3",
-		"ns-nested-user",
-		"syscall-sockets",
-		"syscall-kernel-surface",
-		"syscall-terminal",
-		"priv-filter-stays",
-		"syscall-keys",
+		"ns-unshare",	     "ns-clone",	  "ns-clone3",
+		"ns-nested-user",    "syscall-sockets",	  "syscall-kernel-surface",
+		"syscall-terminal",  "priv-filter-stays", "syscall-keys",
 		"syscall-by-ptrace",
 	};
 	int spare[2] = { -1, -1 };

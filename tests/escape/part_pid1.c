@@ -14,8 +14,8 @@ static struct run run;
 /* What ends the job, once it is ready. */
 enum ending {
 	BY_ITSELF, /* or by --timeout */
-	/* The caller is killed. A job of its own (-i) dies with it; any other is kept, goes
-	 * on and is stopped later. */
+	/* The caller is killed. A job of its own (-i) dies with it; any other is kept,
+	 * goes on and is stopped later. */
 	CALLER_KILLED
 };
 
@@ -93,11 +93,11 @@ static void stop_kept(const char *title)
 			   host_count_processes() > 0,
 		   "%s: goes on", title);
 	/* A job that had died with its caller would not become STOPPED. */
-	tap_result(rnx_says((const char *const[]){ "stop", "--timeout=100ms", id, NULL },
-			    "") &&
-			   rnx_says((const char *const[]){ "status", id, NULL },
-				    "STOPPED"),
-		   "%s: is stopped", title);
+	tap_result(
+		rnx_says((const char *const[]){ "stop", "--timeout=100ms", id, NULL },
+			 "") &&
+			rnx_says((const char *const[]){ "status", id, NULL }, "STOPPED"),
+		"%s: is stopped", title);
 }
 
 static void cling(const struct clinger *c)

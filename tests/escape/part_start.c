@@ -124,7 +124,8 @@ static void work_dir(void)
 	};
 	unsigned int bad = 0;
 
-	/* Beyond these nothing is open in rnx or its supervisor; 250 is the harness's own. */
+	/* Beyond these nothing is open in rnx or its supervisor; 250 is the harness's
+	 * own. */
 	for (int fd = 0; fd <= 250; fd = fd == (host_quick ? 15 : 31) ? 250 : fd + 1) {
 		/* The way up only where something may be: starts cost time. */
 		for (size_t e = 0; e < (fd < 16 ? sizeof(ends) / sizeof(ends[0]) : 1);

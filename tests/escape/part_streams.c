@@ -20,8 +20,8 @@ static const char *const modes[] = { "--network=bridge", "-i" };
 #define N_MODES (sizeof(modes) / sizeof(modes[0]))
 
 /*
- * What is no stream: a way to walk, or to nowhere. It must not come into the job: where it
- * would be the job's own stream it is refused, where rnx writes to it itself it is not
+ * What is no stream: a way to walk, or to nowhere. It must not come into the job: where
+ * it would be the job's own stream it is refused, where rnx writes to it itself it is not
  * passed on.
  */
 static void odd_stream(const char *mode, const char *what, int fd, int stream)
@@ -74,9 +74,8 @@ static void odd_streams(void)
 /* Closed streams: nothing of ours may take their place and be handed to the job. */
 static void closed_stream(const char *mode, int closed)
 {
-	static const char script[] =
-		"for s in 1 2; do for n in 0 1 2 3 4 5 6 7 8 9; do "
-		"readlink /proc/self/fd/$n >&$s; done; done; exit 9";
+	static const char script[] = "for s in 1 2; do for n in 0 1 2 3 4 5 6 7 8 9; do "
+				     "readlink /proc/self/fd/$n >&$s; done; done; exit 9";
 	bool good;
 
 	run_init(&run);
@@ -91,8 +90,8 @@ static void closed_stream(const char *mode, int closed)
 	good = run.status > 0 && strstr(run.output, "/root") == NULL &&
 	       strstr(run.output, "memfd") == NULL &&
 	       strstr(run.output, "/sys/fs/cgroup") == NULL &&
-	       strstr(run.output, "socket:") == NULL && strstr(run.output, "/log") == NULL &&
-	       strstr(run.output, ".db") == NULL;
+	       strstr(run.output, "socket:") == NULL &&
+	       strstr(run.output, "/log") == NULL && strstr(run.output, ".db") == NULL;
 	tap_result(good, "with %s and descriptors %s%s%sclosed the job gets nothing else",
 		   mode, closed & 1 ? "0 " : "", closed & 2 ? "1 " : "",
 		   closed & 4 ? "2 " : "");
@@ -201,7 +200,8 @@ static void terminal_as_input(void)
 	run.stdio[0] = slave;
 	run.own_terminal = true;
 	run_whole(&run, SECONDS);
-	tap_result(run.status == 0, "a job cannot type on the terminal that is its input");
+	tap_result(run.status == 0,
+		   "a job cannot type on the terminal that is its input");
 	if (run.status != 0) {
 		tap_note("exit status %d", run.status);
 		run_show(&run, NULL);
