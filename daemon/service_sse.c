@@ -13,8 +13,6 @@
 
 #define HEARTBEAT_USEC UINT64_C(15000000)
 #define ROOM ((size_t)32 * 1024)
-/* Bytes the node's reader wants room for at least. */
-#define READ_LEAST 64
 
 struct sse {
 	struct sse *next;
@@ -75,7 +73,7 @@ static int fill(struct sse *sse)
 	struct sse_lines *lines = &sse->lines;
 	int64_t n;
 
-	if (sse->at_end || sizeof(lines->raw) - lines->len < READ_LEAST)
+	if (sse->at_end)
 		return 0;
 	n = follow_read(&sse->follow, lines->raw + lines->len,
 			sizeof(lines->raw) - lines->len);

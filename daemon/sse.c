@@ -41,7 +41,7 @@ static bool find_line(const struct sse_lines *lines, bool at_end, size_t *ret_le
 		with_end = len + 1;
 	} else if (len + 1 < lines->len) {
 		with_end = len + 1 + (lines->raw[len + 1] == '\n');
-	} else if (at_end || lines->len == SSE_LINE_MAX) {
+	} else if (at_end || lines->len >= SSE_LINE_MAX) {
 		with_end = len + 1;
 	} else {
 		return false;

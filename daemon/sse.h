@@ -12,11 +12,17 @@
 
 /* A line that is longer is sent in pieces. */
 #define SSE_LINE_MAX 8192
+/*
+ * Bytes there is room for whenever no event can be taken: a reader of a log that wants
+ * that much at least can always go on.
+ */
+#define SSE_READ_LEAST 64
+#define SSE_RAW_MAX (SSE_LINE_MAX + SSE_READ_LEAST)
 /* Room for the largest event: every byte may become three, and the frame. */
-#define SSE_EVENT_MAX (3 * SSE_LINE_MAX + 64)
+#define SSE_EVENT_MAX (3 * SSE_RAW_MAX + 64)
 
 struct sse_lines {
-	uint8_t raw[SSE_LINE_MAX];
+	uint8_t raw[SSE_RAW_MAX];
 	size_t len;
 	uint64_t offset; /* of raw[0] in the log */
 };

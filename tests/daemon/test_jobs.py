@@ -418,6 +418,20 @@ def events_come_as_they_happen():
 
 
 @test
+def a_line_that_just_does_not_fill_the_buffer_holds_nobody_up():
+    for size in (8128, 8129, 8150, 8191, 8192, 8193):
+        uuid = client.run("sh", "-c", f"head -c {size} /dev/zero | tr '\\0' x; sleep 100")
+        until("it has written", lambda uuid=uuid, size=size: client.job(
+            "GetJobStatus", uuid=uuid).details.log_bytes == size)
+        process = curl(f"/v1/jobs/{uuid}/log", output=False)
+        has(process.stdout.readline().decode(), "retry")
+        client.job("StopJob", uuid=uuid, force=True, timeout=10)
+        found, end = events(process.stdout.read())
+        process.wait()
+        same(("".join(data for _, data in found), end["status"]), ("x" * size, "STOPPED"), size)
+
+
+@test
 def readers_that_never_read_hold_nobody_up():
     uuid = client.run("sh", "-c", "head -c 100000000 /dev/zero; echo done; sleep 100")
     stalled = [Client(daemon.channel()).job("GetJobLogs", uuid=uuid, timeout=60)

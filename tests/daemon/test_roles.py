@@ -4,7 +4,7 @@
 import os
 import subprocess
 
-from served import Client, Daemon, code_of, has, main, messages, same, test
+from served import Client, Daemon, code_of, grpc, has, main, messages, same, test
 
 # Who may at least. Written by hand from the manual, not taken from the daemon's own table.
 ADMIN, MAINTAINER, DEVELOPER, VIEWER = 3, 2, 1, 0
@@ -139,6 +139,29 @@ def roles_count_over_all_units_and_in_any_case():
         same((reply.role, reply.name), (role, "made"), units)
 
 
+@test
+def local_users_are_asked_as_well():
+    other = Daemon(security_local="{admin: [root], viewer: [nobody]}").start()
+    os.chmod(other.folder, 0o711)
+    for user, level in ((0, ADMIN), (65534, VIEWER), (4711, None)):
+        channel = grpc.insecure_channel(f"unix:{other.socket}",
+                                        options=[("grpc.use_local_subchannel_pool", 1),
+                                                 ("grpc.default_authority", "localhost")])
+        # The kernel says who it was that connected.
+        os.setegid(user)
+        os.seteuid(user)
+        try:
+            grpc.channel_ready_future(channel).result(20)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+        for path, needed in NEEDS.items():
+            code, text = attempt(Client(channel), path)
+            same(code == "PERMISSION_DENIED", level is None or level < needed,
+                 f"user {user} {path}: {code} {text}")
+        channel.close()
+
+
 def curl(credentials, path, *args):
     """(HTTP status, body) of a request."""
     files = []
@@ -159,6 +182,7 @@ def plain_http_asks_for_the_role_as_well():
     uuid = Client(daemon.channel()).run("echo", "hello")
     viewer, guest = daemon.credentials("viewer"), certificate("guest")
     for version in ("--http1.1", "--http2"):
+        # All routes there are: tests/unit/test_daemon_roles.c knows of no other.
         for path in ("/healthz", "/v1/jobs", f"/v1/jobs/{uuid}", f"/v1/jobs/{uuid}/log"):
             same(curl(viewer, path, version)[0], 200, f"viewer {version} {path}")
             status, body = curl(guest, path, version)
