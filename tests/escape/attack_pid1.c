@@ -15,6 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* More than there are processors to look away on. */
+#define CHAINS 20
+
 /* With what the job is called, for whom wants to stop it. */
 static void ready(void)
 {
@@ -133,7 +136,7 @@ static void forks_while_killed(void)
 {
 	(void)signal(SIGCHLD, SIG_IGN);
 	ready();
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < CHAINS; i++) {
 		if (fork() == 0) {
 			double start = now();
 
@@ -152,7 +155,7 @@ static void forks_while_killed(void)
 static void forks_and_exits(void)
 {
 	(void)signal(SIGCHLD, SIG_IGN);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < CHAINS; i++) {
 		if (fork() == 0) {
 			double start = now();
 
