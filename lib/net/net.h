@@ -71,6 +71,9 @@ struct jl__net_place {
  */
 int jl__net_place_take(jl_net *net, uint64_t bps, struct jl__net_place *ret,
 		       jl_error **err);
+/* Whether places may be taken that nobody needs yet: in a small network somebody else may
+ * be refused because of them. */
+bool jl__net_is_roomy(const jl_net *net);
 /*
  * Gives it to a job: names, where it may go, what of it is published. The wire is made
  * anew; of a namespace that is wired ahead only its end counts. -EADDRINUSE when a port

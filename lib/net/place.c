@@ -194,6 +194,13 @@ int jl__net_place_take(jl_net *net, uint64_t bps, struct jl__net_place *ret,
 	return r;
 }
 
+#define ROOMY 200u
+
+bool jl__net_is_roomy(const jl_net *net)
+{
+	return jl__net_window(net->prefix) >= ROOMY;
+}
+
 /* ---- claiming ---- */
 
 /* Of programs of this machine: what they have bound would be out of reach behind it. */

@@ -253,6 +253,10 @@ enum jl__request_type {
 	JL__REQUEST_COPY = 34,
 };
 
+/* Places that are wired ahead of jobs. JL__REQUEST_SPARE has the number of the other one
+ * that is still wanted, or 0. */
+#define JL__SPARES_MAX 2
+
 struct jl__request {
 	uint32_t type;
 	uint32_t job; /* chosen by the client, unique on its connection */

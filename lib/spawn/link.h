@@ -61,9 +61,11 @@ struct jl__link {
 	struct jl__scratch scratch;
 	char *socket;		  /* where the supervisor listens; NULL: nowhere */
 	struct jl__link *adopted; /* the next one to another context's supervisor */
-	jl_net *net;		     /* of the last job that had one */
-	uint32_t net_starts;	     /* jobs of it in a row */
-	struct jl__net_place *spare; /* in it; the supervisor has it and lays it ahead */
+	jl_net *net;		  /* of the last job that had one */
+	uint32_t net_starts;	  /* jobs of it in a row */
+	/* In it, the oldest first; the supervisor has them and lays them ahead. */
+	struct jl__net_place *spares[JL__SPARES_MAX];
+	uint32_t spare_count;
 	const jl_job *waited_for; /* its end needs no event */
 	void *inbox;		  /* JL__REPLY_MAX bytes */
 };

@@ -15,9 +15,9 @@
 
 void jl__place_forget(struct jl__link *link)
 {
-	/* Not given back: the supervisor has it, and does that. */
-	jl__free(link->spare);
-	link->spare = NULL;
+	/* Not given back: the supervisor has them, and does that. */
+	while (link->spare_count)
+		jl__free(link->spares[--link->spare_count]);
 	link->net = jl_net_unref(link->net);
 	link->net_starts = 0;
 }
@@ -127,8 +127,24 @@ static void give_back(jl_net *net, struct jl__net_place *place)
 	jl__free(place);
 }
 
+static struct jl__net_place *first_spare(struct jl__link *link)
+{
+	struct jl__net_place *first = link->spares[0];
+
+	link->spare_count--;
+	memmove(link->spares, link->spares + 1, link->spare_count * sizeof(first));
+	return first;
+}
+
+static void put_first(struct jl__link *link, struct jl__net_place *place)
+{
+	memmove(link->spares + 1, link->spares, link->spare_count * sizeof(place));
+	link->spares[0] = place;
+	link->spare_count++;
+}
+
 /*
- * The one ahead, or a new one. A bandwidth is part of the wire, so that one is always
+ * One that is ahead, or a new one. A bandwidth is part of the wire, so that one is always
  * new. What claiming adds for the job's names and rules goes by itself when it fails; the
  * place stays taken.
  */
@@ -137,12 +153,11 @@ static int take_for(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 {
 	struct jl__net_policy policy = policy_of(spec);
 	struct jl__net_place *place = NULL;
-	bool ahead = link->spare && !spec->net_bps;
+	bool ahead = link->spare_count && !spec->net_bps;
 	int r = 0;
 
 	if (ahead) {
-		place = link->spare;
-		link->spare = NULL;
+		place = first_spare(link);
 	} else {
 		r = take(link, spec->net_bps, &place, err);
 	}
@@ -156,7 +171,7 @@ static int take_for(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 	} else if (ahead && r != -ENOENT) {
 		/* It was the job's wishes that could not be met; the next may want less.
 		 */
-		link->spare = place;
+		put_first(link, place);
 	} else if (ahead) {
 		jl__free(place);
 	} else {
@@ -178,25 +193,42 @@ int jl__place_take(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 	return r;
 }
 
-/*
- * As with everything the supervisor makes ahead: a second job makes a third one likely.
- * Only now that the job runs, so that its start does not wait for it. A network that is
- * full has none to spare, which is no failure.
- */
-void jl__place_ahead(struct jl__link *link, const jl_job_spec *spec)
+static bool add_spare(struct jl__link *link)
 {
 	struct jl__request request = { .type = JL__REQUEST_SPARE };
 	struct jl__net_place *place = NULL;
 
-	if (!jl__spec_is_networked(spec) || spec->net_bps || !link->net ||
-	    link->fd < 0 || ++link->net_starts < 2 || link->spare ||
-	    take(link, 0, &place, NULL) < 0)
-		return;
+	if (take(link, 0, &place, NULL) < 0)
+		return false;
+	if (link->spare_count)
+		request.number = link->spares[0]->wire.number;
 	if (jl__link_send(link, &request, sizeof(request), &place->wire, place->wire.size,
-			  NULL, 0) == 0)
-		link->spare = place;
-	else
+			  NULL, 0) < 0) {
 		give_back(link->net, place);
+		return false;
+	}
+	link->spares[link->spare_count++] = place;
+	return true;
+}
+
+/*
+ * As with everything the supervisor makes ahead: a second job makes a third one likely, a
+ * third one many. With two of them, one is ready while the other is laid when nobody
+ * runs. Only now that the job runs, so that its start does not wait for it. A network
+ * that is full has none to spare, which is no failure.
+ */
+void jl__place_ahead(struct jl__link *link, const jl_job_spec *spec)
+{
+	uint32_t wanted;
+
+	if (!jl__spec_is_networked(spec) || spec->net_bps || !link->net || link->fd < 0 ||
+	    !jl__net_is_roomy(link->net))
+		return;
+	if (link->net_starts <= JL__SPARES_MAX)
+		link->net_starts++;
+	wanted = link->net_starts - 1;
+	while (link->spare_count < wanted && add_spare(link))
+		;
 }
 
 void jl__place_over(jl_job *job)
@@ -208,8 +240,8 @@ void jl__place_over(jl_job *job)
 
 void jl__place_lost(struct jl__link *link)
 {
-	if (link->spare)
-		jl__net_place_release(link->net, link->spare);
+	for (uint32_t i = 0; i < link->spare_count; i++)
+		jl__net_place_release(link->net, link->spares[i]);
 	jl__place_forget(link);
 }
 

@@ -110,7 +110,7 @@ static int first_request(char *bytes, size_t len, int *fds, uint32_t *count)
 		   *count == 0 && sv.own_ns > 0 && sv.privileged &&
 		   jl__wire_check((const struct jl__wire *)(request + 1),
 				  (uint32_t)(len - sizeof(*request))) == 0) {
-		stock_spare((const struct jl__wire *)(request + 1));
+		stock_spare((const struct jl__wire *)(request + 1), request->number);
 	} else {
 		return 0;
 	}

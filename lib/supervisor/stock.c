@@ -6,8 +6,8 @@
  * kit at a time is asked for and handed over. When it is not there, kits are made when
  * they are needed.
  *
- * A kit in a network is made for one place, which the library has taken ahead and may give
- * to one of its next jobs. There is at most one.
+ * A kit in a network is made for one place, a spare, which the library has taken ahead
+ * and may give to one of its next jobs.
  */
 #include "supervisor/supervisor.h"
 
@@ -45,10 +45,10 @@ static int maker_main(void *unused)
 		while ((now = maker_state()) != MAKER_ASKED)
 			(void)jl__sys_futex(&maker->state, FUTEX_WAIT, now, NULL, NULL,
 					    0);
-		maker->code = kit_complete(
-			&maker->kit, maker->host_net, maker->hierarchies,
-			maker->wire.head.size ? &maker->wire.head : NULL,
-			&maker->failure);
+		maker->code =
+			kit_complete(&maker->kit, maker->host_net, maker->hierarchies,
+				     maker->wire.head.size ? &maker->wire.head : NULL,
+				     &maker->failure);
 		set_state(MAKER_DONE);
 	}
 	return 0;
@@ -80,34 +80,45 @@ static int maker_died(void)
 
 /* ---- our side ---- */
 
+/* The first one in this state, which for SPARE_ASKED is the only one. */
+static struct spare *spare_in(enum spare_state state)
+{
+	for (uint32_t i = 0; i < JL__SPARES_MAX; i++)
+		if (sv.spares[i].state == state)
+			return &sv.spares[i];
+	return NULL;
+}
+
 /*
  * Not tried a second time: of what was laid something may still be on its way out. Who
  * claims the place is told.
  */
-static void spare_failed(const struct jl__failure *failure)
+static void spare_failed(struct spare *spare, const struct jl__failure *failure)
 {
-	sv.spare_failure = *failure;
-	sv.spare_state = SPARE_FAILED;
+	if (!spare)
+		return;
+	spare->failure = *failure;
+	spare->state = SPARE_FAILED;
 }
 
 /* A kit that is done goes to the stock; one that failed is dropped. */
 static void collect(void)
 {
 	struct maker *maker = &sv.shared->maker;
+	struct spare *asked = spare_in(SPARE_ASKED);
 
 	if (sv.maker < 0 || maker_state() != MAKER_DONE)
 		return;
-	if (maker->code == 0 && sv.spare_state == SPARE_ASKED) {
-		sv.wired = maker->kit;
-		sv.spare_state = SPARE_READY;
+	if (maker->code == 0 && asked) {
+		asked->kit = maker->kit;
+		asked->state = SPARE_READY;
 	} else if (maker->code == 0) {
 		sv.kits[sv.kits_ready++] = maker->kit;
 	} else {
 		/* The next job will meet the same failure, and report it. */
 		kit_discard(&maker->kit);
 		sv.starts = 0;
-		if (sv.spare_state == SPARE_ASKED)
-			spare_failed(&maker->failure);
+		spare_failed(asked, &maker->failure);
 	}
 	set_state(MAKER_IDLE);
 }
@@ -125,14 +136,13 @@ static void settle(void)
 		failed(&sv.shared->maker.failure, JL__STEP_RESOURCES, 4, -EIO);
 		kit_discard(&sv.shared->maker.kit);
 		fd_close(&sv.maker);
-		if (sv.spare_state == SPARE_ASKED)
-			spare_failed(&sv.shared->maker.failure);
+		spare_failed(spare_in(SPARE_ASKED), &sv.shared->maker.failure);
 	}
 	collect();
 }
 
-/* Has a kit of the last shape made. */
-static int ask(struct jl__failure *failure)
+/* Has a kit of the last shape made, for a spare if there is one. */
+static int ask(struct spare *spare, struct jl__failure *failure)
 {
 	struct maker *maker = &sv.shared->maker;
 
@@ -141,68 +151,97 @@ static int ask(struct jl__failure *failure)
 	maker->host_net = sv.shape_host_net;
 	maker->hierarchies = sv.shape_hierarchies;
 	maker->wire.head.size = 0;
-	if (sv.spare_state == SPARE_WAITING) {
-		maker->wire = sv.spare;
+	if (spare) {
+		maker->wire = spare->wire;
 		maker->host_net = 0;
-		sv.spare_state = SPARE_ASKED;
+		spare->state = SPARE_ASKED;
 	}
 	set_state(MAKER_ASKED);
 	return 0;
 }
 
+static void drop(struct spare *spare)
+{
+	struct kit none, *kit = &none;
+
+	if (spare->state == SPARE_ASKED)
+		settle();
+	if (spare->state == SPARE_NONE)
+		return;
+	kit_init(&none);
+	if (spare->state == SPARE_READY)
+		kit = &spare->kit;
+	network_leave(kit, &spare->wire.head);
+	kit_discard(kit);
+	spare->state = SPARE_NONE;
+}
+
+static void drop_spares(void)
+{
+	for (uint32_t i = 0; i < JL__SPARES_MAX; i++)
+		drop(&sv.spares[i]);
+}
+
+void stock_spare(const struct jl__wire *wire, uint64_t kept)
+{
+	struct spare *spare;
+
+	for (uint32_t i = 0; i < JL__SPARES_MAX; i++)
+		if (sv.spares[i].wire.head.number != kept)
+			drop(&sv.spares[i]);
+	spare = spare_in(SPARE_NONE);
+	if (!spare)
+		return;
+	__builtin_memcpy(&spare->wire, wire, wire->size);
+	spare->state = SPARE_WAITING;
+}
+
+/* For jobs in a network that have theirs made ahead, others are of no use. */
+static int wants_kit(void)
+{
+	for (uint32_t i = 0; i < JL__SPARES_MAX; i++)
+		if (sv.shape_wired && sv.spares[i].state != SPARE_NONE)
+			return 0;
+	return sv.kits_ready < MAX_KITS && !(sv.running && sv.kits_ready);
+}
+
 /*
  * A second job makes a third one likely; before that a stock would be work for nothing (a
  * command line that runs one job). The maker takes the same locks of the kernel as jobs
- * that start and end, and slows them down: it works while there are none, or while the
- * stock is empty. The stock has the shape of the last job.
+ * that start and end, and slows them down (laying a wire holds the one of all networks
+ * for 3 ms when it is asked for now and then): it works while there are none, or while
+ * the stock is empty. The stock has the shape of the last job.
  */
 void stock_refill(void)
 {
 	struct maker *maker = &sv.shared->maker;
+	struct spare *waiting;
 
 	collect();
 	if (sv.client < 0)
-		stock_drop_spare();
+		drop_spares();
 	if (sv.maker < 0 || sv.starts < 2 || sv.client < 0 || sv.starting ||
 	    maker_state() != MAKER_IDLE)
 		return;
-	/* For jobs in a network that have theirs made ahead, others are of no use. */
-	if (sv.spare_state == SPARE_WAITING ||
-	    (!(sv.shape_wired && sv.spare_state != SPARE_NONE) &&
-	     sv.kits_ready < MAX_KITS && !(sv.running && sv.kits_ready)))
-		ask(&maker->failure);
-}
-
-void stock_spare(const struct jl__wire *wire)
-{
-	stock_drop_spare();
-	__builtin_memcpy(&sv.spare, wire, wire->size);
-	sv.spare_state = SPARE_WAITING;
-}
-
-void stock_drop_spare(void)
-{
-	struct kit none, *kit = &none;
-
-	if (sv.spare_state == SPARE_ASKED)
-		settle();
-	if (sv.spare_state == SPARE_NONE)
-		return;
-	kit_init(&none);
-	if (sv.spare_state == SPARE_READY)
-		kit = &sv.wired;
-	network_leave(kit, &sv.spare.head);
-	kit_discard(kit);
-	sv.spare_state = SPARE_NONE;
+	waiting = spare_in(SPARE_WAITING);
+	if (waiting && !(sv.running && spare_in(SPARE_READY)))
+		ask(waiting, &maker->failure);
+	else if (wants_kit())
+		ask(NULL, &maker->failure);
 }
 
 /* A template is being replaced: kits made from it are not what anybody asks for now. */
 void stock_forget(int template_nr)
 {
 	settle();
-	if (sv.spare_state == SPARE_READY && sv.wired.template_nr == template_nr) {
-		fd_close(&sv.wired.root);
-		sv.wired.template_nr = -1;
+	for (uint32_t i = 0; i < JL__SPARES_MAX; i++) {
+		struct spare *spare = &sv.spares[i];
+
+		if (spare->state == SPARE_READY &&
+		    spare->kit.template_nr == template_nr) {
+			fd_close(&spare->kit.root);
+			spare->kit.template_nr = -1;
+		}
 	}
 	for (uint32_t i = 0; i < sv.kits_ready; i++)
 		while (i < sv.kits_ready && sv.kits[i].template_nr == template_nr) {
@@ -214,7 +253,7 @@ void stock_forget(int template_nr)
 void stock_close(void)
 {
 	settle();
-	stock_drop_spare();
+	drop_spares();
 	while (sv.kits_ready)
 		kit_discard(&sv.kits[--sv.kits_ready]);
 }
@@ -249,7 +288,7 @@ static int wait_for_network(struct jl__failure *failure)
 	sv.kits_ready = kept;
 	if (sv.kits_ready || sv.maker < 0)
 		return 0;
-	if (ask(failure) < 0)
+	if (ask(NULL, failure) < 0)
 		return failure->code;
 	settle();
 	if (sv.kits_ready || sv.maker < 0)
@@ -261,18 +300,23 @@ static int wait_for_network(struct jl__failure *failure)
 int stock_take_wired(struct kit *kit, const struct jl__wire *wire,
 		     struct jl__failure *failure)
 {
+	struct spare *spare = NULL;
 	enum spare_state was;
 
-	if (sv.spare_state == SPARE_NONE || sv.spare.head.number != wire->number)
+	for (uint32_t i = 0; i < JL__SPARES_MAX; i++)
+		if (sv.spares[i].state != SPARE_NONE &&
+		    sv.spares[i].wire.head.number == wire->number)
+			spare = &sv.spares[i];
+	if (!spare)
 		return 0;
-	if (sv.spare_state == SPARE_ASKED)
+	if (spare->state == SPARE_ASKED)
 		settle();
-	was = sv.spare_state;
-	sv.spare_state = SPARE_NONE;
+	was = spare->state;
+	spare->state = SPARE_NONE;
 	if (was == SPARE_READY)
-		*kit = sv.wired;
+		*kit = spare->kit;
 	else if (was == SPARE_FAILED)
-		*failure = sv.spare_failure;
+		*failure = spare->failure;
 	return was == SPARE_READY ? 1 : was == SPARE_FAILED ? failure->code : 0;
 }
 

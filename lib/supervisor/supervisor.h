@@ -111,8 +111,15 @@ union wire {
 	char bytes[JL__WIRE_MAX];
 };
 
-/* A place the library has taken ahead: who claims it finds everything laid. */
 enum spare_state { SPARE_NONE, SPARE_WAITING, SPARE_ASKED, SPARE_READY, SPARE_FAILED };
+
+/* A place the library has taken ahead: who claims it finds everything laid. */
+struct spare {
+	enum spare_state state;
+	struct kit kit;		    /* SPARE_READY: made for it */
+	struct jl__failure failure; /* SPARE_FAILED */
+	union wire wire;
+};
 
 /* One kit at a time is asked for and handed over. */
 struct maker {
@@ -209,10 +216,7 @@ struct supervisor {
 	int pump_done;
 	struct kit kits[MAX_KITS];
 	uint32_t kits_ready;
-	enum spare_state spare_state;
-	union wire spare;		  /* a place of nobody yet */
-	struct kit wired;		  /* made for it; SPARE_READY */
-	struct jl__failure spare_failure; /* SPARE_FAILED */
+	struct spare spares[JL__SPARES_MAX];
 	/* shape of the last job: what the next kit is made for */
 	int shape_template;
 	int shape_host_net;
@@ -346,10 +350,9 @@ void stock_close(void);
 /* Asks for another kit when one is missing; never waits. */
 void stock_refill(void);
 void stock_forget(int template_nr);
-/* A place to be laid ahead; the one before is given back when nobody took it. */
-void stock_spare(const struct jl__wire *wire);
-/* Gives the place back that nobody took. */
-void stock_drop_spare(void);
+/* A place to be laid ahead. Of those before only the one of this number is still wanted;
+ * others are given back. */
+void stock_spare(const struct jl__wire *wire, uint64_t kept);
 /* The kit that was made for this place: 1 and handed over, 0 when there is none, or what
  * went wrong when it was made. Either way the place is the caller's to give back now. */
 int stock_take_wired(struct kit *kit, const struct jl__wire *wire,

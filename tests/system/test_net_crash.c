@@ -287,6 +287,26 @@ START_TEST(addresses_come_back)
 }
 END_TEST
 
+/* Its only address is not kept for a job that may never come. */
+START_TEST(a_small_network_has_nothing_to_spare)
+{
+	jl_job_spec *spec = in_network(command("true", NULL), "tiny");
+	jl_ctx *other = open_ctx(0);
+	jl_job *job = NULL;
+
+	make_network("tiny", "10.81.0.0/30");
+	for (int i = 0; i < 6; i++) {
+		ck_ok(jl_job_spawn(i % 4 < 3 ? ctx : other, spec, &job, &err));
+		remember(job);
+		ck_ok(jl_job_wait(job, JL_FOREVER, &err));
+		job = jl_job_unref(job);
+	}
+	jl_job_spec_free(spec);
+	(void)jl_ctx_unref(other);
+	drop_network("tiny");
+}
+END_TEST
+
 /* Ports nobody knows of but the kernel, which is who says that there are no more. */
 START_TEST(a_bridge_without_ports_says_so)
 {
@@ -452,6 +472,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, the_supervisor_alone_is_killed);
 	tcase_add_test(tcase, killed_in_the_middle_of_a_sentence);
 	tcase_add_test(tcase, addresses_come_back);
+	tcase_add_test(tcase, a_small_network_has_nothing_to_spare);
 	tcase_add_test(tcase, a_bridge_without_ports_says_so);
 	tcase_add_test(tcase, no_place_is_used_twice);
 	tcase_add_test(tcase, a_network_that_was_made_anew);
