@@ -111,6 +111,53 @@ START_TEST(a_process_without_zones_ends_no_recurring_job)
 }
 END_TEST
 
+static void set_clock(uint64_t usec)
+{
+	struct timespec clock = { (time_t)(usec / 1000000), (long)(usec % 1000000 * 1000) };
+
+	ck_assert_int_eq(clock_settime(CLOCK_REALTIME, &clock), 0);
+}
+
+/* Waits for the node to stir, and not for long: that it would do anyway after an hour. */
+static void until_it_stirs(void)
+{
+	struct pollfd ready = { .fd = jl_node_get_fd(node), .events = POLLIN };
+
+	ck_assert_int_eq(poll(&ready, 1, (int)(30e3 * patience)), 1);
+	ck_ok(jl_node_process(node, &err));
+}
+
+/* Only in a machine of our own: everybody has this clock. */
+START_TEST(a_clock_that_is_set_is_noticed)
+{
+	const uint64_t hour = UINT64_C(3600) * 1000000;
+	jl_submission *sub;
+	char *id;
+
+	if (!is_slow()) {
+		note("left out: the clock is everybody's; the virtual machine sets its own");
+		return;
+	}
+	sub = script("exit 0");
+	ck_ok(jl_submission_set_due(sub, wall() + 2 * hour, &err));
+	id = submit(sub);
+	process_for(0.2);
+	/* Forward, but not far enough: it goes on waiting. */
+	set_clock(wall() + hour);
+	until_it_stirs();
+	ck_assert_int_eq(state_of(id), JL_STATE_SCHEDULED);
+	/* Back and forth. */
+	set_clock(wall() - hour);
+	until_it_stirs();
+	ck_assert_int_eq(state_of(id), JL_STATE_SCHEDULED);
+	set_clock(wall() + 2 * hour);
+	until_it_stirs();
+	ck_ends(id, JL_STATE_COMPLETED, 0);
+	set_clock(wall() - 2 * hour);
+	free(id);
+}
+END_TEST
+
 /* Whether the staged files of a job are there. */
 static bool staged(const char *id)
 {
@@ -196,6 +243,7 @@ static void add(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, node_set_up, node_tear_down);
 	tcase_add_test(tcase, a_retry_without_a_slot_leaves_the_processor_alone);
+	tcase_add_test(tcase, a_clock_that_is_set_is_noticed);
 	tcase_add_test(tcase, a_time_that_passes_while_it_is_handed_in);
 	tcase_add_test(tcase, a_process_without_zones_ends_no_recurring_job);
 	tcase_add_loop_test(tcase, uploads_go_when_nobody_can_want_them, 0, 4);

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <joblet/node.h>
+
 #include "harness.h"
 
 #define USER 12345
@@ -19,24 +21,14 @@
 static struct run run;
 static char home[64];
 
+/* Whatever is in there is this user's. */
 static void remove_home(void)
 {
-	static const char *const names[] = {
-		"run/joblet/ids",
-		"run/joblet",
-		"run",
-		".local/state/joblet/work",
-		".local/state/joblet",
-		".local/state",
-		".local",
-		"",
-	};
-	char path[128];
+	char command_line[128];
 
-	for (size_t i = 0; i < COUNT(names); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", home, names[i]);
-		(void)remove(path);
-	}
+	(void)snprintf(command_line, sizeof(command_line), "rm -rf %s", home);
+	if (system(command_line) != 0)
+		note("%s stays", home);
 }
 
 /* The process of the test becomes somebody else, for good. */
@@ -244,6 +236,99 @@ START_TEST(ten_jobs_in_a_row_and_at_once)
 }
 END_TEST
 
+static char *log_of(jl_node *node, const char *id)
+{
+	static char text[4096];
+	size_t len = 0;
+	int64_t got;
+	jl_log *log;
+
+	ck_ok(jl_node_open_log(node, id, 0, &log, &err));
+	while ((got = jl_log_read(log, text + len, sizeof(text) - len - 1, &err)) > 0)
+		len += (size_t)got;
+	ck_ok((int)got);
+	jl_log_close(log);
+	text[len] = '\0';
+	return text;
+}
+
+static char *submit(jl_node *node, const char *script)
+{
+	jl_submission *sub;
+	jl_job_info *info;
+	jl_job_spec *spec;
+	char *id;
+
+	ck_ok(jl_submission_new(node, &sub, &err));
+	spec = jl_submission_spec(sub);
+	put_mark(spec);
+	ck_ok(jl_job_spec_add_arg(spec, "sh", &err));
+	ck_ok(jl_job_spec_add_arg(spec, "-c", &err));
+	ck_ok(jl_job_spec_add_arg(spec, script, &err));
+	ck_ok(jl_submission_add_file(sub, "dir/file", 0, 9, &err));
+	ck_ok(jl_submission_write(sub, "uploaded\n", 9, &err));
+	ck_ok(jl_node_submit(node, sub, &info, &err));
+	id = strdup(jl_job_info_get_id(info));
+	jl_job_info_free(info);
+	jl_submission_free(sub);
+	return id;
+}
+
+static int state_of(jl_node *node, const char *id)
+{
+	jl_job_info *info;
+	int value;
+
+	ck_ok(jl_node_get(node, id, &info, &err));
+	value = (int)jl_job_info_get_number(info, JL_INFO_STATE);
+	jl_job_info_free(info);
+	return value;
+}
+
+/* Kept in the user's own folders, and taken over by another process of the same user. */
+START_TEST(jobs_of_a_node_outlive_their_caller)
+{
+	struct stat st;
+	jl_node *node;
+	jl_ctx *other;
+	char *id, *stopped;
+
+	become_somebody();
+	if (!can_run())
+		return;
+	ck_ok(jl_node_open(ctx, NULL, &node, &err));
+	ck_assert_int_eq(stat(".local/state/joblet/node.db", &st), 0);
+	ck_assert_uint_eq(st.st_uid, USER);
+	ck_assert_uint_eq(st.st_mode & 077, 0);
+	id = submit(node, "trap 'exit 3' TERM; cat dir/file; echo to stderr >&2; "
+			  "while :; do sleep 0.01; done");
+	stopped = submit(node, "exec sleep 1000");
+	/* The first one leaves; its jobs do not. */
+	(void)jl_node_unref(node);
+	close_ctx();
+	other = open_ctx(0);
+	ck_ok(jl_node_open(other, NULL, &node, &err));
+	ck_assert_int_eq(state_of(node, id), JL_STATE_RUNNING);
+	ck_ok(jl_node_stop(node, stopped, 0, &err));
+	ck_ok(jl_node_wait(node, stopped, (uint64_t)(30e6 * patience), &err));
+	ck_assert_int_eq(state_of(node, stopped), JL_STATE_STOPPED);
+	ck_ok(jl_node_signal(node, id, SIGTERM, &err));
+	ck_ok(jl_node_wait(node, id, (uint64_t)(30e6 * patience), &err));
+	ck_assert_int_eq(state_of(node, id), JL_STATE_FAILED);
+	ck_assert_str_eq(log_of(node, id), "uploaded\nto stderr\n");
+	free(id);
+	id = submit(node, "id -u");
+	ck_ok(jl_node_wait(node, id, (uint64_t)(30e6 * patience), &err));
+	ck_assert_str_eq(log_of(node, id), "0\n");
+	ck_ok(jl_node_delete(node, id, &err));
+	ck_ok(jl_node_delete(node, stopped, &err));
+	(void)jl_node_unref(node);
+	(void)jl_ctx_unref(other);
+	free(stopped);
+	free(id);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
 	tcase_add_loop_test(tcase, a_job_is_root_in_a_world_of_its_own, 0,
@@ -254,6 +339,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, a_caller_that_may_not_dump_core_can_run_jobs);
 	tcase_add_test(tcase, a_caller_without_folders_can_run_jobs);
 	tcase_add_test(tcase, ten_jobs_in_a_row_and_at_once);
+	tcase_add_test(tcase, jobs_of_a_node_outlive_their_caller);
 }
 
 int main(void)
