@@ -309,6 +309,9 @@ enum jl__reply_type {
 	JL__REPLY_FAILED,    /* failure, followed by its text */
 	JL__REPLY_ENDED, /* followed by statistics: name NUL, uint32_t length, bytes … */
 	JL__REPLY_UNKNOWN, /* to ADOPT: no such job, or code says why not */
+	/* To the client that started us and has stopped talking: nothing of its own is
+	 * left, and others keep the supervisor here. */
+	JL__REPLY_STAYS,
 };
 
 #define JL__ENDED_TIMEOUT (1u << 0)

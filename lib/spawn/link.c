@@ -275,21 +275,38 @@ static void handle(struct jl__link *link, const struct jl__reply *reply, size_t 
 	(void)jl__close(fd);
 }
 
+/* Reads on after hanging up. True when the supervisor says that it stays for others; at
+ * the end of file the descriptor is forgotten. */
+static bool says_it_stays(struct pollfd *ready)
+{
+	struct jl__reply reply;
+	/* What is longer is cut off, and what is attached is dropped. */
+	ssize_t got = recv(ready->fd, &reply, sizeof(reply), MSG_DONTWAIT);
+
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+		ready->fd = -1;
+	return got == (ssize_t)sizeof(reply) && reply.type == JL__REPLY_STAYS;
+}
+
 /*
- * Waits until the supervisor has ended. It is nobody's child, unless the caller is where
- * orphans go (a subreaper, PID 1 of a container): then we reap what the caller never
- * made.
+ * Waits until the supervisor has ended, or has nothing of ours any more. It is nobody's
+ * child, unless the caller is where orphans go (a subreaper, PID 1 of a container): then
+ * we reap what the caller never made.
  */
 static void supervisor_gone(struct jl__link *link)
 {
-	struct pollfd gone = { .fd = link->pidfd, .events = POLLIN };
+	struct pollfd ready[2] = { { .fd = link->pidfd, .events = POLLIN },
+				   { .fd = link->fd, .events = POLLIN } };
 	siginfo_t info;
+	int r;
 
 	/* Another context's: it has hung up, and that is all we can know. */
 	if (link->pidfd < 0)
 		return;
-	while (poll(&gone, 1, LOST_WAIT_MSEC) < 0 && errno == EINTR)
-		;
+	do
+		r = poll(ready, 2, LOST_WAIT_MSEC);
+	while ((r < 0 && errno == EINTR) ||
+	       (r > 0 && !ready[0].revents && !says_it_stays(&ready[1])));
 	(void)waitid(P_PIDFD, (id_t)link->pidfd, &info, WEXITED | WNOHANG | __WALL);
 	link->pidfd = jl__close(link->pidfd);
 }

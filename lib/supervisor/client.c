@@ -60,6 +60,7 @@ static struct client {
 	struct waiting *first, *last;
 } clients[MAX_CLIENTS];
 
+static int waits_for_us; /* descriptor of the first client, when it has gone; or 0 */
 static char inbox[sizeof(struct jl__request) + JL__PLAN_INLINE_MAX + 4096]
 	__attribute__((aligned(16)));
 
@@ -114,19 +115,21 @@ static void end_orphans(void)
 void client_gone(uint32_t number)
 {
 	struct client *client = &clients[number];
+	int fd = client->fd;
 
-	if (!client->fd)
+	if (!fd)
 		return;
-	(void)jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_DEL, client->fd, NULL);
+	(void)jl__sys_epoll_ctl(sv.epoll, EPOLL_CTL_DEL, fd, NULL);
 	while (client->first)
 		forget_first(client);
 	if (number)
-		(void)jl__sys_close(client->fd);
+		(void)jl__sys_close(fd);
 	client->fd = 0;
 	sv.connected--;
 	interests_drop(number);
 	if (number)
 		return;
+	waits_for_us = fd;
 	/*
 	 * Its descriptor stays open until we are gone ourselves: a client that only
 	 * stopped talking waits for its end of file, and knows then that nothing of us is
@@ -224,6 +227,22 @@ void client_send(uint32_t number, const struct jl__reply *reply, const void *mor
 	else if (r < 0)
 		/* No room, or the kernel is short of memory. */
 		enqueue(number, reply, more, len, fd);
+}
+
+void client_release(void)
+{
+	const struct jl__reply reply = { .type = JL__REPLY_STAYS };
+
+	/* Else we are about to end, which it will see. */
+	if (!waits_for_us || (!sv.connected && !sv.running))
+		return;
+	for (uint32_t i = 0; i < sv.jobs_used; i++)
+		if (sv.jobs[i].state != JOB_FREE &&
+		    !(sv.jobs[i].flags & JL__PLAN_ORPHAN_KEEP))
+			return;
+	/* One that does not read has no room: it waits as long as it likes. */
+	if (send_now(waits_for_us, &reply, sizeof(reply), NULL, 0, -1) != -EAGAIN)
+		waits_for_us = 0;
 }
 
 /* ---- requests ---- */

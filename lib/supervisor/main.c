@@ -87,6 +87,7 @@ static void loop(void)
 			jobs_deadlines(clock_usec(1));
 		if (sv.retry)
 			jobs_retry();
+		client_release();
 		stock_refill();
 	}
 }

@@ -280,6 +280,8 @@ void client_event(uint32_t number, uint32_t events);
 void client_send(uint32_t number, const struct jl__reply *reply, const void *more,
 		 size_t len, int fd);
 void client_gone(uint32_t number);
+/* Tells the first client that it need not wait for our end, when that is so. */
+void client_release(void);
 
 /* request.c: descriptors left in the list are closed by the caller */
 void request_handle(uint32_t client, char *bytes, size_t len, int *fds, uint32_t *count);

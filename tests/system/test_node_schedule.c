@@ -176,6 +176,34 @@ static jl_submission *with_file(const char *text)
 	return sub;
 }
 
+static uint32_t jobs_in(uint32_t states)
+{
+	jl_job_list *list;
+	uint32_t count;
+
+	ck_ok(jl_node_list(node, states, NULL, 0, &list, &err));
+	count = jl_job_list_count(list);
+	jl_job_list_free(list);
+	return count;
+}
+
+/* Runs of a series are jobs, too. */
+static void until_there_are(uint32_t count)
+{
+	for (double end = now() + 30 * patience; jobs_in(0) < count;) {
+		ck_assert(now() < end);
+		process_for(0.05);
+	}
+}
+
+static void until_none_is_active(void)
+{
+	for (double end = now() + 30 * patience; jobs_in(0xe);) {
+		ck_assert(now() < end);
+		process_for(0.05);
+	}
+}
+
 START_TEST(uploads_go_when_nobody_can_want_them)
 {
 	jl_submission *sub = with_file("cat file");
@@ -201,10 +229,10 @@ START_TEST(uploads_go_when_nobody_can_want_them)
 	} else { /* it runs again and again */
 		ck_ok(jl_submission_set_recurrence(sub, "every 1s", &err));
 		id = submit(sub);
-		process_for(1.5);
+		until_there_are(2);
 		ck_assert(staged(id));
 		ck_ok(jl_node_cancel(node, id, &err));
-		process_for(0.5);
+		until_none_is_active();
 	}
 	ck_assert(!staged(id));
 	/* What they were called is still known. */
