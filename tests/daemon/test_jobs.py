@@ -4,9 +4,11 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import threading
 import time
+from uuid import uuid4
 
 from served import Client, Daemon, code_of, has, main, same, test, until
 
@@ -451,6 +453,49 @@ def readers_that_never_read_hold_nobody_up():
     for stream in stalled:
         stream.cancel()
     client.job("StopJob", uuid=uuid, force=True)
+
+
+def multiply(state, count):
+    """Makes the newest job of a state folder many: rows as they would be, without folders."""
+    with sqlite3.connect(os.path.join(state, "node.db")) as store:
+        store.execute("PRAGMA synchronous = OFF")
+        columns = [row[1] for row in store.execute("PRAGMA table_info(jobs)")
+                   if row[1] not in ("number", "id")]
+        number, = store.execute("SELECT max(number) FROM jobs").fetchone()
+        names = ", ".join(columns)
+        store.executemany(
+            f"INSERT INTO jobs (number, id, {names}) SELECT ?, ?, {names} FROM jobs "
+            f"WHERE number = {number}",
+            ((number + extra, str(uuid4())) for extra in range(1, count)))
+        store.executemany("INSERT INTO details SELECT ?, spec, uploads FROM details "
+                          f"WHERE number = {number}",
+                          ((number + extra,) for extra in range(1, count)))
+    store.close()
+
+
+@test
+def lists_of_thousands_with_much_in_each_are_what_clients_take():
+    count, most = 5000, 4 << 20
+    other = Daemon().start()
+    first = Client(other.channel())
+    environment = {f"VARIABLE_{n}": "v" * 500 for n in range(8)}
+    one = first.run("true", *["argument" * 20 for _ in range(8)], environment=environment,
+                    secret_environment={"TOKEN": "s" * 900}, name="the-same")
+    first.wait(one)
+    same(other.stop(), 0)
+    multiply(other.state, count)
+    again = Client(other.start().channel())
+    jobs = again.job("ListJobs")
+    same(len(jobs.jobs), count, "jobs in the list")
+    if not 1 << 20 < jobs.ByteSize() < most:
+        raise AssertionError(f"{jobs.ByteSize()} bytes")
+    same((jobs.jobs[-1].uuid, jobs.jobs[0].name), (one, "the-same"), "newest first")
+    page = again.call("/joblet.x.v1.JobExtension/List")
+    if page.ByteSize() > most:
+        raise AssertionError(f"a page of {page.ByteSize()} bytes")
+    same([job.uuid for job in page.jobs], [job.uuid for job in jobs.jobs[:len(page.jobs)]])
+    full = again.job("GetJobStatus", uuid=jobs.jobs[0].uuid)
+    same((dict(full.environment), full.secret_environment["TOKEN"]), (environment, "***"))
 
 
 @test
