@@ -15,6 +15,8 @@ static const char *status_of(const struct node_entry *node)
 
 static void print_node(const struct node_entry *node, bool verbose)
 {
+	char buf[64];
+
 	(void)printf("  - ");
 	print_text(node->name);
 	(void)printf(" (");
@@ -31,6 +33,9 @@ static void print_node(const struct node_entry *node, bool verbose)
 	}
 	(void)printf("      Status: %s%s\n", status_of(node),
 		     node->standard ? ", the default" : "");
+	if (node->cert_usec != UNKNOWN)
+		(void)printf("      Certificate: until %s\n",
+			     show_rfc3339(buf, node->cert_usec));
 }
 
 static int print_list(const struct options *opts, const struct node_entries *list)

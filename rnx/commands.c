@@ -63,8 +63,9 @@ static const char nodes_text[] = "Shows where --node=NAME can go to.\n";
 
 static const char doctor_text[] =
 	"Shows what this kernel and this user offer to jobs, a line each, and below each lack\n"
-	"what it means and what to do. Changes nothing. Exits with 0 when jobs can be run,\n"
-	"with 1 when not.\n";
+	"what it means and what to do; and until when the certificates of the configuration\n"
+	"file are good. Changes nothing. Exits with 0 when jobs can be run, with 1 when not or\n"
+	"when a certificate has ended.\n";
 
 static const char completion_text[] =
 	"Prints a script to load: source <(rnx completion bash), the same with zsh, or\n"

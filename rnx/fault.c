@@ -27,6 +27,8 @@ int fault_exit(const struct fault *fault)
 	case -EPERM:
 	case -EACCES:
 	case -EKEYREJECTED:
+	case -EKEYEXPIRED:
+	case -EKEYREVOKED:
 		return EXIT_DENIED;
 	case -ETIMEDOUT:
 	case -ECONNREFUSED:

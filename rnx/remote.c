@@ -20,18 +20,21 @@ static bool has_variable(const char *name)
 	return value && *value;
 }
 
-static bool is_asked_for(const struct options *opts)
+bool remote_configured(const struct options *opts)
 {
 	char *path;
 
-	if (opts->server || opts->node || opts->config || has_variable("JOBLET_SERVER") ||
-	    has_variable("JOBLET_NODE"))
-		return true;
-	if (jl__client_config_find(NULL, &path) == 0) {
-		free(path);
-		return true;
-	}
-	return access(REMOTE_SOCKET, F_OK) == 0;
+	if (jl__client_config_find(opts->config, &path) < 0)
+		return false;
+	free(path);
+	return true;
+}
+
+static bool is_asked_for(const struct options *opts)
+{
+	return opts->server || opts->node || opts->config ||
+	       has_variable("JOBLET_SERVER") || has_variable("JOBLET_NODE") ||
+	       remote_configured(opts) || access(REMOTE_SOCKET, F_OK) == 0;
 }
 
 /* The module, found by the program's own run path; opened once. */

@@ -14,6 +14,8 @@ struct node_entry {
 	char *node_id; /* NULL when not given */
 	bool complete; /* certificate, key and authority are there */
 	bool standard; /* where rnx goes without --node */
+	/* Ends of the certificate and of the authority's; UNKNOWN: none that can be read. */
+	uint64_t cert_usec, ca_usec;
 };
 
 struct node_entries {
@@ -29,5 +31,7 @@ struct node_entries {
 int remote_nodes(const struct options *opts, struct node_entries *ret_nodes,
 		 struct fault *fault);
 void remote_nodes_done(struct node_entries *nodes);
+/* Whether there is such a file at all; loads nothing. */
+bool remote_configured(const struct options *opts);
 
 #endif

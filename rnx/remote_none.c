@@ -18,6 +18,12 @@ int remote_open(const struct options *opts, struct backend **ret_backend,
 	return opts->server || opts->node || opts->config ? not_built(fault) : 0;
 }
 
+bool remote_configured(const struct options *opts)
+{
+	(void)opts;
+	return false;
+}
+
 int remote_nodes(const struct options *opts, struct node_entries *ret_nodes,
 		 struct fault *fault)
 {

@@ -17,6 +17,9 @@
 struct jl__rpc_client;
 struct jl__rpc_stream;
 
+/* End of a certificate in PEM, µs since 1970, looked at without connecting. -EINVAL. */
+int jl__rpc_cert_end(const char *pem, uint64_t *ret_usec);
+
 struct jl__rpc_target {
 	/* "host", "host:port", "192.0.2.1:50051", "[2001:db8::1]:50051", "unix:/path";
 	   port 50051 when there is none. */

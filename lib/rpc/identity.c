@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "rpc/client.h"
 #include "rpc/text.h"
 #include "rpc/tls.h"
 
@@ -42,6 +44,24 @@ static void take_serial(X509 *cert, struct jl__rpc_peer *peer)
 		(void)snprintf(peer->serial, sizeof(peer->serial), "%s", text);
 	OPENSSL_free(text);
 	BN_free(number);
+}
+
+int jl__rpc_cert_end(const char *pem, uint64_t *ret_usec)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	struct tm end;
+	int r = -EINVAL;
+
+	if (cert && ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end) == 1 &&
+	    timegm(&end) >= 0) {
+		*ret_usec = (uint64_t)timegm(&end) * 1000000;
+		r = 0;
+	}
+	X509_free(cert);
+	BIO_free(bio);
+	ERR_clear_error();
+	return r;
 }
 
 static void take_end(X509 *cert, struct jl__rpc_peer *peer)

@@ -231,6 +231,14 @@ int remote_module_open(const struct options *opts, struct backend **ret_backend,
 
 /* ---- rnx nodes ---- */
 
+/* UNKNOWN when it cannot be read. */
+static uint64_t end_of(const char *pem)
+{
+	uint64_t usec;
+
+	return jl__rpc_cert_end(pem, &usec) == 0 ? usec : UNKNOWN;
+}
+
 static int add_node(struct node_entries *entries, const struct jl__client_node *node,
 		    bool standard)
 {
@@ -248,6 +256,8 @@ static int add_node(struct node_entries *entries, const struct jl__client_node *
 		.node_id = *node->node_id ? strdup(node->node_id) : NULL,
 		.complete = *node->cert && *node->key && *node->ca,
 		.standard = standard,
+		.cert_usec = end_of(node->cert),
+		.ca_usec = end_of(node->ca),
 	};
 	entries->count++;
 	return entry->name && entry->address && (entry->node_id || !*node->node_id)

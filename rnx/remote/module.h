@@ -11,7 +11,7 @@
 
 #define REMOTE_MODULE_FILE "rnx-remote.so"
 #define REMOTE_MODULE_SYMBOL "rnx_remote_module"
-#define REMOTE_MODULE_VERSION 1
+#define REMOTE_MODULE_VERSION 2
 
 struct remote_module {
 	uint32_t version; /* of both sides the same: they are built together */

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -16,6 +17,13 @@ def check(path, *args):
     """(exit code, everything printed) of joblet check."""
     done = subprocess.run([JOBLET, "check", "--config", path, *args], check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+def doctor(path):
+    """(exit code, everything printed) of rnx doctor with a client's configuration."""
+    done = subprocess.run([RNX, "--config", path, "doctor"], check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
     return done.returncode, done.stdout
 
 
@@ -201,6 +209,37 @@ def an_expired_certificate_is_refused_and_announced():
         with open(os.path.join(daemon.folder, name), "rb") as file:
             parts.append(file.read())
     has(handshake(daemon, parts), "expired")
+    node = "".join(f"    {name}: |\n" + "".join(f"      {line}\n" for line in
+                                               part.decode().splitlines())
+                   for name, part in zip(("cert", "key", "ca"), parts))
+    config = os.path.join(daemon.folder, "old.yml")
+    put(config, f"version: \"3.0\"\nnodes:\n  default:\n    address: "
+        f"127.0.0.1:{daemon.port}\n{node}")
+    code, text = doctor(config)
+    same(code, 1, text)
+    if not re.search(r"\nmissing  node\.default +certificate ended at 20\S+Z\n +The node ", text):
+        raise AssertionError(text)
+    done = subprocess.run([RNX, "--config", config, "list"], check=False, stderr=subprocess.PIPE,
+                          text=True)
+    same(done.returncode, 4, done.stderr)
+    has(done.stderr, "expired")
+    put(daemon.config_file + ".old", re.sub(
+        r"serverCert: \|\n(    .*\n)+", "serverCert: |\n" + "".join(
+            f"    {line}\n" for line in parts[0].decode().splitlines()),
+        re.sub(r"serverKey: \|\n(    .*\n)+", "serverKey: |\n" + "".join(
+            f"    {line}\n" for line in parts[1].decode().splitlines()),
+               read(daemon.config_file))))
+    code, text = check(daemon.config_file + ".old")
+    same(code, 1, text)
+    has(text, "the certificate of the daemon ended at")
+    daemon.cert("client", "--role", "viewer", "--name", "soon", "--days", "20")
+    code, text = doctor(os.path.join(daemon.conf, "rnx-config-soon.yml"))
+    same(code, 0, text)
+    if not re.search(r"\nlimited  node\.default +certificate until 20\S+Z, \d+ days\n +Have ", text):
+        raise AssertionError(text)
+    code, text = doctor(os.path.join(daemon.conf, "rnx-config.yml"))
+    same((code, len(re.findall(r"\nok +node\.(?:default|viewer) +certificate until ", text))), (0, 2),
+         text)
     daemon.cert("server", "--renew", "--days", "5")
     daemon.reload()
     has(daemon.log(), "the certificate of the daemon ends in")
