@@ -229,10 +229,12 @@ bool host_prepare(void)
 	unsigned char random[16];
 	char reversed[64], text[160];
 	double seconds;
+	const char *quick;
 	key_t key;
 	size_t len;
 
-	host_quick = getenv("JOBLET_ESCAPE_QUICK") != NULL;
+	quick = getenv("JOBLET_ESCAPE_QUICK");
+	host_quick = quick != NULL && strcmp(quick, "0") != 0;
 	if (!host_net_make()) {
 		tap_note("a machine of our own: the program ip, network namespaces");
 		return false;

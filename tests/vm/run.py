@@ -14,7 +14,8 @@ Environment:
                                cgroup below it; user: the same, owned by the ordinary
                                user "tester" who runs them; both (default): all tests
                                in root mode, then the smoke tests in delegated mode
-    JOBLET_VM_TESTS=REGEX      only the programs whose name matches
+    JOBLET_VM_TESTS=REGEX      the programs whose name matches, "all" for all of them;
+                               without it those of BY_DEFAULT
     JOBLET_VM_TIMEOUT=SECONDS  for each start of the machine (default 1500)
     JOBLET_VM_KERNEL_DEB=FILE  this kernel package instead of a fetched one
 """
@@ -40,6 +41,36 @@ import tap
 HERE = os.path.dirname(os.path.abspath(__file__))
 QEMU = "qemu-system-x86_64"
 SUITES = {"system", "escape"}
+# What another kernel and pure cgroup v2 make a difference for. The rest of the suites, and
+# these at full size, is for JOBLET_VM_TESTS=all: everything takes ten times as long here.
+BY_DEFAULT = [
+    "vm_kernel",
+    "rnx_run",
+    "system/cgroup_live",
+    "system/job_basic",
+    "system/job_control",
+    "system/limits",
+    "system/unprivileged",
+    "system/net_engine",
+    "system/net_job",
+    "system/net_attack",
+    "system/net_crash",
+    "system/durable",
+    "system/node",
+    "system/node_crash",
+    "escape-attacks",
+    "escape-teeth",
+    "escape-pid1",
+]
+# How much of what is done again and again, unless the caller says it.
+SIZES = {
+    "JOBLET_DRILL": "4",
+    "JOBLET_ESCAPE_QUICK": "1",
+    "JOBLET_TEST_KILL_STRIDE": "40",
+    "JOBLET_TEST_ISOLATED": "8",
+    "JOBLET_TEST_NET_CHAOS": "8",
+    "JOBLET_TEST_NET_KILLS": "1",
+}
 # Programs that run again in delegated mode.
 SMOKE = re.compile(os.environ.get("JOBLET_VM_SMOKE", r"^vm_kernel$|^rnx_run$|smoke"))
 # How much longer things take here than on the host.
@@ -174,6 +205,7 @@ def job_text(tests, mode, must_run):
         "JOBLET_TEST_VM": "1", "JOBLET_VM_CGROUP": mode,
         "CK_TIMEOUT_MULTIPLIER": str(SLOWNESS), "CK_DEFAULT_TIMEOUT": "10",
     }
+    common.update({k: os.environ.get(k, v) for k, v in SIZES.items()})
     if mode == "user":
         common["XDG_RUNTIME_DIR"] = "/run/user/1000"
     if must_run:
@@ -207,6 +239,7 @@ class Machine:
         self.disk = disk
         self.folder = folder
         self.console = os.path.join(folder, "console.log")
+        self.pid = None
 
     def command(self, initrd, interactive):
         """The command line of the emulator."""
@@ -250,7 +283,17 @@ class Machine:
                 return subprocess.run(cmd, env=env, check=False).returncode or None
             with subprocess.Popen(cmd, env=env, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+                self.pid = p.pid
                 return self._watch(p, take_line, limit)
+
+    def processor_seconds(self):
+        """What the emulator has used so far; on a busy host it says more than the clock."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="ascii") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @staticmethod
     def _watch(p, take_line, limit):
@@ -355,16 +398,21 @@ def run_suite(machine, tests, limit):
     must_run = os.environ.get("JOBLET_TEST_MUST_RUN") == "1"
     which = os.environ.get("JOBLET_VM_CGROUP", "both")
     only = os.environ.get("JOBLET_VM_TESTS")
-    if only:
+    if only is None:
+        missing = set(BY_DEFAULT) - {t.name for t in tests}
+        if missing:
+            raise LookupError(f"no such tests: {', '.join(sorted(missing))}")
+        tests = [t for t in tests if t.name in BY_DEFAULT]
+    elif only != "all":
         tests = [t for t in tests if re.search(only, t.name)]
     rounds = []
     if which in ("root", "both"):
         rounds.append(("root", tests))
     if which in ("delegated", "user"):
         rounds.append((which, tests))
-    if which == "both" and not only:
+    if which == "both" and only in (None, "all"):
         rounds.append(("delegated", [t for t in tests if SMOKE.search(t.name)]))
-    merge = tap.Merge(must_run=must_run)
+    merge = tap.Merge(must_run=must_run, used=machine.processor_seconds)
     for mode, chosen in rounds:
         start = time.monotonic()
         for t in chosen:

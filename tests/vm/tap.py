@@ -23,8 +23,9 @@ _PLAN = re.compile(r"^1\.\.(\d+)\s*(?:#\s*(skip\S*)\s*(.*))?$", re.IGNORECASE)
 class Merge:
     """One TAP stream out of many."""
 
-    def __init__(self, out=sys.stdout, must_run=False):
+    def __init__(self, out=sys.stdout, must_run=False, used=lambda: 0.0):
         self.out = out
+        self.used = used
         self.must_run = must_run
         self.count = 0
         self.failed = 0
@@ -34,7 +35,7 @@ class Merge:
         self._seen = 0
         self._bad = 0
         self._plan = None
-        self._start = 0.0
+        self._start = self._used = 0.0
 
     def say(self, text):
         """Print one line of TAP."""
@@ -74,9 +75,11 @@ class Merge:
             self._seen = self._bad = 0
             self._plan = None
             self._start = time.monotonic()
+            self._used = self.used()
         elif word == "end":
             self._end(rest.strip())
-            self.note(f"took {time.monotonic() - self._start:.1f} s")
+            self.note(f"took {time.monotonic() - self._start:.1f} s, "
+                      f"{self.used() - self._used:.1f} s of a processor")
         elif word == "err":
             self.note(rest)
         elif word == "note":
