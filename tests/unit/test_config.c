@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config/client.h"
+#include "config/server-priv.h"
 #include "config/server.h"
 
 static char error[JL__CONFIG_ERROR_MAX];
@@ -387,6 +388,43 @@ static const struct {
 	{ "99999999999999999999h", UINT64_MAX },
 };
 
+/* doc/man/joblet-config.5, or NULL. */
+static char *manual(void)
+{
+	const char *source = getenv("JOBLET_SOURCE_DIR");
+	char path[4096], *text;
+	FILE *file;
+	size_t len;
+
+	(void)snprintf(path, sizeof(path), "%s/doc/man/joblet-config.5",
+		       source ? source : ".");
+	file = fopen(path, "re");
+	text = file ? calloc(1, 1 << 20) : NULL;
+	len = text ? fread(text, 1, (1 << 20) - 1, file) : 0;
+	if (file)
+		(void)fclose(file);
+	ck_assert_uint_gt(len, 0);
+	return text;
+}
+
+START_TEST(every_key_is_in_the_manual_and_no_other)
+{
+	char *text = manual(), line[256];
+	size_t documented = 0;
+
+	for (size_t i = 0; i < jl__server_key_count; i++) {
+		(void)snprintf(line, sizeof(line), "\n.It Cm %s\n",
+			       jl__server_keys[i].path);
+		ck_assert_msg(strstr(text, line) != NULL, "%s", jl__server_keys[i].path);
+	}
+	for (const char *p = text; (p = strstr(p, "\n.It Cm ")); p++)
+		documented++;
+	/* version, nodes and six keys of a node are the client's. */
+	ck_assert_uint_eq(documented, jl__server_key_count + 8);
+	free(text);
+}
+END_TEST
+
 START_TEST(spans_are_read)
 {
 	uint64_t usec = UINT64_MAX;
@@ -418,6 +456,7 @@ int main(void)
 	tcase_add_test(tc, a_client_without_nodes_is_refused);
 	tcase_add_loop_test(tc, addresses_are_split, 0,
 			    sizeof(addresses) / sizeof(*addresses));
+	tcase_add_test(tc, every_key_is_in_the_manual_and_no_other);
 	tcase_add_loop_test(tc, spans_are_read, 0, sizeof(spans) / sizeof(*spans));
 	srunner_set_tap(runner, "-");
 	srunner_run_all(runner, CK_SILENT);
