@@ -120,12 +120,21 @@ int cert_make_authority(EVP_PKEY *key, unsigned int days, X509 **ret,
 	return 0;
 }
 
+/* What is no name could end the list, or add to it. */
+static bool is_name(const char *text)
+{
+	return *text &&
+	       text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789.-*_")] == 0;
+}
+
 /* "DNS:name,IP:address,…", or NULL: no memory, or something that is neither. */
 static char *alternative_names(const struct cert_wish *wish)
 {
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
+	bool good = true;
 
 	if (!out)
 		return NULL;
@@ -135,10 +144,11 @@ static char *alternative_names(const struct cert_wish *wish)
 		bool is_ip = inet_pton(AF_INET, address, binary) == 1 ||
 			     inet_pton(AF_INET6, address, binary) == 1;
 
+		good = good && (is_ip || is_name(address));
 		(void)fprintf(out, "%s%s:%s", i ? "," : "", is_ip ? "IP" : "DNS",
 			      address);
 	}
-	if (fclose(out) != 0) {
+	if (fclose(out) != 0 || !good) {
 		free(text);
 		return NULL;
 	}
