@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <joblet/event.h>
 
@@ -88,17 +90,23 @@ static int put_back(jl_node *node, const struct jl__row *row, jl_error **err)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Whether the job was started is settled by who makes the file. */
+/*
+ * Whether the job was started is settled by who makes the name. The supervisor makes a
+ * file; we make a link that leads nowhere: whoever is killed before he has put the job
+ * back leaves the answer for the next one.
+ */
 static bool was_begun(jl_node *node, const struct jl__row *row)
 {
 	_cleanup_close_ int folder =
 		jl__run_folder(node, row->text[JL__T_ID], row->number[JL__N_RUN], true);
-	_cleanup_close_ int fd = -EBADF;
+	struct stat st;
 
 	if (folder < 0)
 		return true;
-	fd = openat(folder, "begun", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return fd < 0;
+	if (symlinkat("never", folder, "begun") == 0)
+		return false;
+	return errno != EEXIST || fstatat(folder, "begun", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       !S_ISLNK(st.st_mode);
 }
 
 static int mark_adopted(jl_node *node, const struct jl__row *row, jl_job *job,
