@@ -108,12 +108,20 @@ static int run_once(const struct scenario *scenario, long n, bool later,
 	return has_failed || *wrong ? 1 : 0;
 }
 
+static bool is_set(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && *value && strcmp(value, "0") != 0;
+}
+
 /* Returns how many allocations the scenario makes, or -1. */
 static long run_scenario(const struct scenario *scenario, bool later)
 {
+	long step = scenario->every && !is_set("JOBLET_OOM") ? scenario->every : 1;
 	const char *wrong;
 
-	for (long n = 1; n < ALLOCATIONS_MAX; n++) {
+	for (long n = 1; n < ALLOCATIONS_MAX; n += step) {
 		int more = run_once(scenario, n, later, &wrong);
 
 		if (wrong) {
@@ -128,13 +136,6 @@ static long run_scenario(const struct scenario *scenario, bool later)
 	return -1;
 }
 
-static bool must_run(void)
-{
-	const char *value = getenv("JOBLET_TEST_MUST_RUN");
-
-	return value && *value && strcmp(value, "0") != 0;
-}
-
 int main(void)
 {
 	int count = 0, bad = 0;
@@ -145,7 +146,7 @@ int main(void)
 	for (const struct scenario *s = scenarios; s->name; s++) {
 		long one, all;
 
-		if (s->needs_root && geteuid() != 0 && !must_run()) {
+		if (s->needs_root && geteuid() != 0 && !is_set("JOBLET_TEST_MUST_RUN")) {
 			printf("ok %d - %s # SKIP needs root\n", ++count, s->name);
 			continue;
 		}

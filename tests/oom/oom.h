@@ -17,6 +17,9 @@ struct scenario {
 	bool needs_root;
 	/* Has steps that nobody misses, such as sweeping up after others. */
 	bool may_pass;
+	/* Only every so manieth allocation fails, where a round takes its time; all of
+	 * them with JOBLET_OOM=1. 0: each. */
+	long every;
 };
 
 /* Ends with an empty entry. */

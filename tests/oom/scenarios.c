@@ -396,6 +396,60 @@ static int use_node(jl_error **err)
 	return r;
 }
 
+static int read_log(jl_node *node, const char *id, jl_error **err)
+{
+	char text[4096];
+	jl_log *log = NULL;
+	int64_t got = 1;
+	int r = jl_node_open_log(node, id, JL_LOG_TIMESTAMPS | JL_LOG_PIECES, &log, err);
+
+	if (r == 0)
+		r = jl_log_seek_tail(log, 1, err);
+	while (r == 0 && got > 0) {
+		got = jl_log_read(log, text, sizeof(text), err);
+		if (got < 0)
+			r = (int)got;
+	}
+	jl_log_close(log);
+	return r;
+}
+
+/* What was started goes on to its end whatever becomes of this process. */
+static int keep_job(jl_error **err)
+{
+	jl_job_info *info = NULL;
+	jl_submission *sub = NULL;
+	jl_node *node = NULL;
+	jl_ctx *ctx = NULL;
+	int r = jl_ctx_new(0, &ctx, err);
+
+	if (r == 0)
+		r = jl_ctx_set_state_dir(ctx, state_folder(), err);
+	if (r == 0)
+		r = open_node(ctx, &node, err);
+	if (r == 0)
+		r = jl_submission_new(node, &sub, err);
+	if (r == 0)
+		r = jl_job_spec_add_arg(jl_submission_spec(sub), "env", err);
+	if (r == 0)
+		r = jl_submission_add_file(sub, "folder/file", 0644, 4, err);
+	if (r == 0)
+		r = jl_submission_write(sub, "text", 4, err);
+	if (r == 0)
+		r = jl_node_submit(node, sub, &info, err);
+	if (r == 0)
+		r = jl_node_wait(node, jl_job_info_get_id(info), JL_FOREVER, err);
+	if (r == 0)
+		r = read_log(node, jl_job_info_get_id(info), err);
+	if (r == 0)
+		r = jl_node_delete(node, jl_job_info_get_id(info), err);
+	jl_submission_free(sub);
+	jl_job_info_free(info);
+	(void)jl_node_unref(node);
+	(void)jl_ctx_unref(ctx);
+	return r;
+}
+
 const struct scenario scenarios[] = {
 	{ "limits", use_limits },
 	{ "a refused limit", refuse_limits },
@@ -407,6 +461,8 @@ const struct scenario scenarios[] = {
 	{ "times, a rule and a queue", use_schedule },
 	{ "the network of a description", describe_network },
 	{ "a node", use_node, .may_pass = true },
+	{ "a job that is kept, and its log", keep_job, .needs_root = true, .may_pass = true,
+	  .every = 23 },
 	{ "the explanation of a job", explain, .may_pass = true },
 	{ "a job from start to end", run_job, .needs_root = true, .may_pass = true },
 	{ .name = NULL },
