@@ -270,7 +270,8 @@ static int next_attempt(struct attached *self, struct job *job, struct fault *fa
 	uint64_t attempt = job->attempt;
 	int r;
 
-	/* A server's log is that of all attempts: behind it the job has ended, as a rule. */
+	/* A server's log is that of all attempts: behind it the job has ended, as a rule.
+	 */
 	if (ops->lasting) {
 		r = ops->job_get(self->backend, self->id, job, fault);
 		if (r < 0 || jl_state_is_final(job->state))

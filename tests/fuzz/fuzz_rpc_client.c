@@ -58,8 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	client = client_on(ends[0]);
 	for (int i = 0; i < 2; i++) {
-		if (jl__rpc_stream_open(client, "/test.Echo/Unary", UINT64_MAX, &streams[i],
-					NULL) < 0)
+		if (jl__rpc_stream_open(client, "/test.Echo/Unary", UINT64_MAX,
+					&streams[i], NULL) < 0)
 			abort();
 		(void)jl__rpc_stream_write(streams[i], "\x0a\x02hi", 4);
 		jl__rpc_stream_write_end(streams[i]);

@@ -46,7 +46,8 @@ static void check_cut(const uint8_t *data, size_t size)
 
 static void check_decoded(const uint8_t *data, size_t size)
 {
-	Joblet__RunJobRequest *m = joblet__run_job_request__unpack(NULL, size, data), *again;
+	Joblet__RunJobRequest *m = joblet__run_job_request__unpack(NULL, size, data),
+			      *again;
 	const char *name = NULL;
 	uint8_t *packed;
 	size_t len;

@@ -82,7 +82,8 @@ static void check_path(const char *text, size_t size)
 		if (count != 2)
 			abort();
 		for (unsigned i = 0; i < 2; i++)
-			if (spans[i].at < text || spans[i].at + spans[i].len > text + size ||
+			if (spans[i].at < text ||
+			    spans[i].at + spans[i].len > text + size ||
 			    memchr(spans[i].at, '/', spans[i].len))
 				abort();
 	}

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "rpc/conn.h"
 #include "../rpc/served.h"
+#include "rpc/conn.h"
 
 /* Enough for anything to be answered; a stream without end is left after them. */
 #define TURNS 6

@@ -11,8 +11,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "daemon"))
 # pylint: disable=wrong-import-position
 import grpc
-from served import (BUILD, SOURCE, Client, Daemon, Skip, code_of, has, main, messages, same, test,
-                    until)
+from served import (BUILD, RNX, SOURCE, Client, Daemon, Skip, code_of, has, main, messages, same,
+                    test, until)
 
 MODULES = os.path.join(BUILD, "interop", "node_modules")
 JOB = "/joblet.JobService/"
@@ -215,6 +215,54 @@ def openssl_is_refused_for_each_reason():
         input=b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", timeout=60,
         check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     has(done.stdout.decode("latin1"), "200 OK")
+
+
+@test
+def nobody_gets_a_ticket_for_the_next_time():
+    cert, key, authority = files_of("admin")
+    kept = os.path.join(daemon.folder, "session")
+    with subprocess.Popen(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{daemon.port}", "-CAfile", authority,
+             "-alpn", "http/1.1", "-cert", cert, "-key", key, "-sess_out", kept],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        # Tickets come in front of the first words of the server.
+        process.stdin.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        process.stdin.flush()
+        said = process.stdout.read().decode("latin1")
+    has(said, "200 OK")
+    same("New Session Ticket" in said, False, "a ticket came")
+    same(os.path.exists(kept), False, "a session could be kept")
+
+
+@test
+def of_a_variable_given_twice_the_last_one_counts():
+    # What maps are on the wire: entries, of which protobuf-c merges none.
+    def entry(value):
+        return b"\x72\x06\x0a\x01A\x12\x01" + value
+
+    raw = daemon.channel().unary_unary("/joblet.JobService/RunJob")
+    reply = messages.of("joblet.RunJobResponse").FromString(
+        raw(b"\x12\x04true" + entry(b"1") + entry(b"2") + b"\x72\x03\x0a\x01B", timeout=60))
+    job = client.job("GetJobStatus", uuid=reply.job_uuid)
+    same(dict(job.environment), {"A": "2", "B": ""})
+
+
+@test
+def rnx_answers_pings_while_nobody_reads_what_it_prints():
+    if not os.path.exists(RNX):
+        raise Skip("this build has no rnx")
+    strict = Daemon(grpc_keepAliveTime="200ms", grpc_keepAliveTimeout="1s").start()
+    admin = Client(strict.channel())
+    uuid = admin.run("sh", "-c", "head -c 30000000 /dev/zero; echo end")
+    admin.wait(uuid)
+    with subprocess.Popen(
+            [RNX, "--config", os.path.join(strict.conf, "rnx-config.yml"), "log", uuid],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(1)
+        # Longer than the daemon waits for an answer, with a full pipe.
+        time.sleep(2)
+        same(len(process.stdout.read()), 30000003)
+        same((process.wait(60), process.stderr.read()), (0, b""))
 
 
 @test

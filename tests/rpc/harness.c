@@ -75,7 +75,8 @@ static void run(const struct running *running, const struct jl__rpc_limits *limi
 	jl__rpc_server_free(server);
 	(void)unlink(running->local);
 	/* Every connection and every call that began has ended once. */
-	if (served.identified != served.forgotten)
+	if (served.identified != served.forgotten ||
+	    served.closed != served.requests + served.opened)
 		_exit(5);
 	exit(0);
 }
@@ -133,8 +134,8 @@ uint64_t server_count(const struct running *running, const char *name)
 	char text[512] = "", want[32];
 	const char *at;
 
-	ck_assert_int_eq(jl__rpc_client_unary(client, "/test.Echo/Counts", "", 0, PATIENCE,
-					      &reply, &len, &status),
+	ck_assert_int_eq(jl__rpc_client_unary(client, "/test.Echo/Counts", "", 0,
+					      PATIENCE, &reply, &len, &status),
 			 0);
 	ck_assert_msg(status.code == 0, "%s", status.text);
 	ck_assert_uint_lt(len, sizeof(text));
@@ -355,4 +356,46 @@ bool raw_closed(int fd, int timeout_ms)
 		if (passed == timeout_ms)
 			return false;
 	}
+}
+
+/* Exactly so many bytes; a peer that closes with a reset is at its end as well. */
+static bool read_all(int fd, uint8_t *to, size_t len)
+{
+	while (len) {
+		struct pollfd one = { fd, POLLIN, 0 };
+		ssize_t n;
+
+		ck_assert_int_eq(poll(&one, 1, PATIENCE_MS), 1);
+		n = recv(fd, to, len, 0);
+		if (n <= 0)
+			return false;
+		to += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static uint32_t number_at(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 |
+	       at[3];
+}
+
+bool raw_goaway(int fd, struct raw_goaway *ret)
+{
+	static uint8_t body[1 << 24];
+	uint8_t head[9];
+
+	while (read_all(fd, head, sizeof(head))) {
+		size_t len = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+
+		if (!read_all(fd, body, len))
+			return false;
+		if (head[3] != 7)
+			continue;
+		ck_assert_uint_ge(len, 8);
+		*ret = (struct raw_goaway){ number_at(body), number_at(body + 4) };
+		return true;
+	}
+	return false;
 }

@@ -85,7 +85,12 @@ void raw_frame(int fd, uint8_t type, uint8_t flags, uint32_t id, const void *dat
 	       size_t len);
 /* HEADERS of a gRPC request for a path. */
 void raw_request(int fd, uint32_t id, const char *path);
-/* Reads until the peer closes or nothing comes for so long; bytes, -1: closed. */
+/* Reads until the peer closes; false when that takes longer. */
 bool raw_closed(int fd, int timeout_ms);
+/* Reads frames until the next GOAWAY or the end: false at the end. */
+struct raw_goaway {
+	uint32_t last, code;
+};
+bool raw_goaway(int fd, struct raw_goaway *ret);
 
 #endif

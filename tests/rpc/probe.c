@@ -222,6 +222,16 @@ void probe_ask(struct probe *probe, const struct probe_request *request,
 	run(probe, request->wait_ms ? request->wait_ms : PATIENCE_MS);
 }
 
+void probe_go_on(struct probe *probe, unsigned wait_ms)
+{
+	struct probe_reply *reply = probe->reply;
+
+	run(probe, wait_ms);
+	reply->window =
+		nghttp2_session_get_stream_remote_window_size(probe->h2, probe->id);
+	reply->connection_window = nghttp2_session_get_remote_window_size(probe->h2);
+}
+
 void probe_close(struct probe *probe)
 {
 	nghttp2_session_del(probe->h2);

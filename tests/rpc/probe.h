@@ -33,12 +33,15 @@ struct probe_reply {
 	char type[64], encoding[64], message[1024];
 	uint8_t body[65536];
 	size_t len;
+	int32_t window, connection_window; /* what may be sent to it, at last */
 };
 
 struct probe;
 struct probe *probe_open(uint16_t port);
 void probe_ask(struct probe *probe, const struct probe_request *request,
 	       struct probe_reply *reply);
+/* Goes on with a request that is open, for so long. */
+void probe_go_on(struct probe *probe, unsigned wait_ms);
 void probe_close(struct probe *probe);
 
 #endif

@@ -123,6 +123,7 @@ static const struct {
 
 START_TEST(floods_end_the_connection)
 {
+	struct raw_goaway goaway;
 	uint64_t before;
 	int fd;
 
@@ -136,6 +137,9 @@ START_TEST(floods_end_the_connection)
 	for (uint32_t i = 0; i < FLOOD; i++)
 		floods[_i].send(fd, i);
 	raw_release(fd);
+	/* It is told before it is cut off. */
+	ck_assert_msg(raw_goaway(fd, &goaway), "%s: no GOAWAY", floods[_i].what);
+	ck_assert_uint_ne(goaway.code, 0);
 	ck_assert_msg(raw_closed(fd, PATIENCE_MS), "%s: still open", floods[_i].what);
 	(void)close(fd);
 	others_are_served();
@@ -429,6 +433,62 @@ START_TEST(readers_that_never_read_cost_little)
 }
 END_TEST
 
+/* Nothing of a stream is made before the socket takes it, however much was asked for. */
+START_TEST(a_window_of_gigabytes_costs_nothing)
+{
+	uint64_t before;
+	int fd;
+
+	begin_with(NULL);
+	others_are_served();
+	before = server_resident(&running);
+	fd = raw_connect(running.clear);
+	raw_begin(fd);
+	raw_frame(fd, 4, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+	raw_frame(fd, 8, 0, 0, "\x7f\xff\0\0", 4);
+	raw_request(fd, 1, "/test.Echo/Stream");
+	/* Messages of 60000 bytes without end. */
+	raw_frame(fd, 0, 1, 1, "\0\0\0\0\4\x10\xe0\xd4\3", 9);
+	server_await(&running, "calls", 2);
+	for (int i = 0; i < 3; i++)
+		others_are_served();
+	ck_assert_uint_lt(server_resident(&running), before + 8 * MIB + SLACK);
+	(void)close(fd);
+	server_stop(&running);
+}
+END_TEST
+
+/* Errors that OpenSSL keeps for later are of one connection, and not of the next one. */
+START_TEST(failed_handshakes_do_no_harm_to_others)
+{
+	struct jl__rpc_client *client;
+	struct jl__rpc_stream *stream = NULL;
+	uint8_t message[64];
+	const uint8_t *data;
+	size_t len = count_message(message, 0, 10, 1, 0), got;
+	int fd;
+
+	begin_with(NULL);
+	client = client_of(&running, &authority()->viewer);
+	ck_assert_int_eq(jl__rpc_stream_open(client, "/test.Echo/Stream", UINT64_MAX,
+					     &stream, NULL),
+			 0);
+	ck_assert_int_eq(jl__rpc_stream_write(stream, message, len), 0);
+	jl__rpc_stream_write_end(stream);
+	for (int i = 0; i < 20; i++) {
+		fd = raw_connect(running.port);
+		raw_write(fd, "\x16\x03\x01\x00\x05\x01\x00\x00\x01x", 10);
+		ck_assert(raw_closed(fd, PATIENCE_MS));
+		(void)close(fd);
+		while (jl__rpc_stream_read(stream, &data, &got) != 1)
+			ck_assert_int_eq(jl__rpc_client_wait(client, PATIENCE, NULL), 0);
+	}
+	jl__rpc_stream_close(stream);
+	jl__rpc_client_free(client);
+	server_stop(&running);
+}
+END_TEST
+
 /* ---- the large ---- */
 
 struct upload {
@@ -690,6 +750,8 @@ Suite *test_suite(void)
 	tcase_add_test(tests, descriptors_that_run_out_are_survived);
 	tcase_add_test(tests, streams_have_a_cap);
 	tcase_add_test(tests, readers_that_never_read_cost_little);
+	tcase_add_test(tests, a_window_of_gigabytes_costs_nothing);
+	tcase_add_test(tests, failed_handshakes_do_no_harm_to_others);
 	tcase_add_test(tests, uploads_share_a_budget);
 	tcase_add_test(tests, who_waits_too_long_for_the_budget_is_told);
 	tcase_add_test(tests, a_promise_alone_takes_no_memory);

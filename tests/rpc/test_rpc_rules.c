@@ -229,6 +229,25 @@ START_TEST(plain_requests_get_plain_statuses)
 }
 END_TEST
 
+/* curl takes a reset for a failure even where the answer is complete. */
+START_TEST(a_plain_request_may_end_late)
+{
+	const struct probe_request request = { .type = "application/json",
+					       .body = "{}",
+					       .len = 2,
+					       .open = true,
+					       .wait_ms = 10 };
+	struct probe_reply reply;
+
+	probe_ask(probe, &request, &reply);
+	for (int i = 0; i < PATIENCE_MS / 10 && !reply.len; i++)
+		probe_go_on(probe, 10);
+	probe_go_on(probe, 50);
+	ck_assert_uint_eq(reply.status, 415);
+	ck_assert_uint_eq(reply.reset, UINT32_MAX);
+}
+END_TEST
+
 START_TEST(a_body_that_broke_off_does_not_look_whole)
 {
 	struct probe_reply reply;
@@ -258,6 +277,48 @@ START_TEST(a_reply_that_cannot_go_out_ends_with_its_deadline)
 	ck_assert_uint_eq(reply.reset, 8);
 	ck_assert_int_eq(reply.grpc, -1);
 	server_await(&running, "calls", 1);
+}
+END_TEST
+
+/* What a peer may send before it has to wait: too little, and distance makes it slow. */
+START_TEST(windows_are_wide_enough)
+{
+	struct probe_reply reply;
+
+	probe_ask(probe,
+		  &(struct probe_request){ .path = "/test.Echo/Large",
+					   .body = "\0\0\x40\0\0",
+					   .len = 5,
+					   .open = true,
+					   .wait_ms = 20 },
+		  &reply);
+	for (int i = 0; i < PATIENCE_MS / 10 && reply.window < (1 << 20) - 5; i++)
+		probe_go_on(probe, 10);
+	ck_assert_int_ge(reply.window, (1 << 20) - 5);
+	ck_assert_int_ge(reply.connection_window, (4 << 20) - 5);
+}
+END_TEST
+
+/* Once to be prepared, once for good; what is under way may end. */
+START_TEST(the_end_is_announced)
+{
+	struct raw_goaway goaway;
+	int fd = raw_connect(running.clear);
+
+	raw_begin(fd);
+	raw_request(fd, 1, "/test.Echo/Never");
+	raw_frame(fd, 0, 1, 1, "\0\0\0\0", 5);
+	/* The method Counts itself is the other one. */
+	server_await(&running, "calls", 2);
+	server_control(&running, 't');
+	ck_assert(raw_goaway(fd, &goaway));
+	ck_assert_uint_eq(goaway.last, INT32_MAX);
+	ck_assert_uint_eq(goaway.code, 0);
+	ck_assert(raw_goaway(fd, &goaway));
+	ck_assert_uint_eq(goaway.last, 1);
+	ck_assert_uint_eq(goaway.code, 0);
+	ck_assert(raw_closed(fd, PATIENCE_MS));
+	(void)close(fd);
 }
 END_TEST
 
@@ -432,6 +493,28 @@ START_TEST(requests_of_http_1_follow_each_other)
 }
 END_TEST
 
+/* A close with bytes unread is a reset, which takes what was said last with it. */
+START_TEST(the_last_word_is_not_lost)
+{
+	static const char rubbish[200000];
+	static char reply[65536];
+	int fd = raw_connect(running.clear);
+	struct pollfd one = { fd, POLLIN, 0 };
+
+	raw_hold();
+	raw_write(fd, BYTES("GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n"));
+	raw_write(fd, rubbish, sizeof(rubbish));
+	raw_release(fd);
+	/* By then the other side has answered and closed, whatever it has read. */
+	ck_assert_int_eq(poll(&one, 1, PATIENCE_MS), 1);
+	for (int i = 0; i < 3; i++)
+		(void)server_count(&running, "calls");
+	(void)receive(fd, reply, sizeof(reply), 50);
+	ck_assert_msg(strncmp(reply, "HTTP/1.1 400 ", 13) == 0, "%s", reply);
+	(void)close(fd);
+}
+END_TEST
+
 START_TEST(a_body_of_http_1_that_broke_off_has_no_end)
 {
 	static char reply[65536];
@@ -454,13 +537,17 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tests, every_request_ends_with_its_status, 0, COUNT(cases));
 	tcase_add_test(tests, refused_compression_names_what_is_accepted);
 	tcase_add_loop_test(tests, plain_requests_get_plain_statuses, 0, COUNT(plain));
+	tcase_add_test(tests, a_plain_request_may_end_late);
 	tcase_add_test(tests, a_body_that_broke_off_does_not_look_whole);
 	tcase_add_test(tests, a_reply_that_cannot_go_out_ends_with_its_deadline);
+	tcase_add_test(tests, windows_are_wide_enough);
+	tcase_add_test(tests, the_end_is_announced);
 	tcase_add_test(tests, headers_have_a_limit);
 	tcase_add_loop_test(tests, roles_are_kept, 0, COUNT(roles));
 	tcase_add_test(tests, what_is_refused_is_not_read_and_blocks_nobody);
 	tcase_add_loop_test(tests, http_1_is_read_strictly, 0, COUNT(h1));
 	tcase_add_test(tests, requests_of_http_1_follow_each_other);
+	tcase_add_test(tests, the_last_word_is_not_lost);
 	tcase_add_test(tests, a_body_of_http_1_that_broke_off_has_no_end);
 	suite_add_tcase(suite, tests);
 	return suite;
