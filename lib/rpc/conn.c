@@ -25,7 +25,7 @@ int jl__rpc_conn_new(struct jl__rpc_server *server, int fd, enum jl__rpc_entry e
 	SSL *ssl = entry == JL__RPC_TLS ? SSL_new(server->tls) : NULL;
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = conn };
 
-	if (!conn || (entry == JL__RPC_TLS && (!ssl || SSL_set_fd(ssl, fd) != 1)) ||
+	if (!conn || (entry == JL__RPC_TLS && (!ssl || !jl__rpc_io_attach(ssl, fd))) ||
 	    jl__rpc_timers_reserve(&server->timers, server->n_timers + 3) < 0 ||
 	    epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
 		struct jl__rpc_io io;

@@ -356,7 +356,7 @@ int jl__rpc_dial(const struct jl__rpc_target *target, const struct jl__rpc_where
 		  : dial_tcp(where, until_usec, &fd, err);
 	if (r == 0 && !local) {
 		ssl = SSL_new(ctx);
-		if (!ssl || SSL_set_fd(ssl, fd) != 1 ||
+		if (!ssl || !jl__rpc_io_attach(ssl, fd) ||
 		    set_name(ssl, target->name ? target->name : where->host) < 0)
 			r = jl__oom(err);
 		else

@@ -21,6 +21,8 @@ struct jl__rpc_io {
 	unsigned long code; /* OpenSSL's, of the last failure; 0 = none */
 };
 
+/* Lets TLS read and write this socket, without signals. false: no memory. */
+bool jl__rpc_io_attach(SSL *ssl, int fd);
 /* Both take the descriptor. ssl may be NULL. */
 void jl__rpc_io_init(struct jl__rpc_io *io, int fd, SSL *ssl);
 /* Says goodbye when that is possible without waiting, and closes. */

@@ -2,9 +2,11 @@
 /* The client against the server: calls, streams, and what goes wrong in words. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -345,6 +347,25 @@ START_TEST(a_server_that_goes_is_noticed)
 }
 END_TEST
 
+/* A command that prints into a pipe lets SIGPIPE end it; a connection must not. */
+START_TEST(a_connection_that_is_gone_is_no_signal)
+{
+	struct jl__rpc_client *client;
+
+	(void)signal(SIGPIPE, SIG_DFL);
+	client = client_of(&running, &authority()->viewer);
+	ck_assert_int_eq(shutdown(jl__rpc_client_fd(client), SHUT_WR), 0);
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL),
+			 JL__RPC_UNAVAILABLE);
+	jl__rpc_client_free(client);
+	client = client_clear(&running);
+	ck_assert_int_eq(shutdown(jl__rpc_client_fd(client), SHUT_WR), 0);
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL),
+			 JL__RPC_UNAVAILABLE);
+	jl__rpc_client_free(client);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("rpc_client");
@@ -363,6 +384,7 @@ Suite *test_suite(void)
 	tcase_add_test(tests, refusals_are_sentences);
 	tcase_add_test(tests, bad_servers_are_not_believed);
 	tcase_add_test(tests, a_server_that_goes_is_noticed);
+	tcase_add_test(tests, a_connection_that_is_gone_is_no_signal);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
