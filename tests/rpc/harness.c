@@ -36,6 +36,7 @@ static void serve(struct jl__rpc_server *server, int control)
 {
 	struct pollfd fds[2] = { { jl__rpc_server_fd(server), POLLIN, 0 },
 				 { control, POLLIN, 0 } };
+	unsigned reads;
 	char what;
 
 	while (!jl__rpc_server_drained(server)) {
@@ -50,8 +51,11 @@ static void serve(struct jl__rpc_server *server, int control)
 			if (what == 't')
 				jl__rpc_server_drain(server, 300000);
 		}
+		reads = served.reads;
 		if (jl__rpc_server_process(server) < 0)
 			_exit(4);
+		if (served.reads - reads > served.most_reads)
+			served.most_reads = served.reads - reads;
 	}
 }
 
@@ -358,7 +362,8 @@ bool raw_closed(int fd, int timeout_ms)
 	}
 }
 
-/* Exactly so many bytes; a peer that closes with a reset is at its end as well. */
+/* Exactly so many bytes; a peer that closes with a reset is at its end as well.
+ */
 static bool read_all(int fd, uint8_t *to, size_t len)
 {
 	while (len) {

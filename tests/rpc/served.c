@@ -269,9 +269,10 @@ static void counts(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 	jl__rpc_server_counts(jl__rpc_call_server(call), &now);
 	len = (size_t)snprintf(text, sizeof(text),
 			       "calls=%u closed=%u connections=%u upload=%" PRIu64
-			       " dropped=%u requests=%u",
+			       " dropped=%u requests=%u turn=%u",
 			       now.calls, served.closed, now.connections,
-			       now.upload_bytes, served.dropped, served.requests);
+			       now.upload_bytes, served.dropped, served.requests,
+			       served.most_reads);
 	answer(call, text, len);
 }
 
@@ -369,7 +370,8 @@ const struct jl__rpc_method served_methods[] = {
 	{ 0 },
 };
 
-/* OU admin may everything, viewer may read; local users and clear connections all. */
+/* OU admin may everything, viewer may read; local users and clear connections
+ * all. */
 static void identify(void *data, struct jl__rpc_peer *peer)
 {
 	(void)data;

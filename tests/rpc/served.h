@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small server on lib/rpc for tests: what its methods do is what the tests need.
- * Service test.Echo, messages of echo.proto.
+ * A small server on lib/rpc for tests: what its methods do is what the tests
+ * need. Service test.Echo, messages of echo.proto.
  */
 #ifndef SERVED_H
 #define SERVED_H
@@ -19,11 +19,13 @@ struct served_counts {
 	unsigned requests, closed, opened, parts, part_bytes, reads, identified,
 		forgotten;
 	unsigned refused, dropped;
+	unsigned most_reads; /* of sources, in one turn of the server */
 	char last_drop[256];
 };
 extern struct served_counts served;
 
-/* Wakes what waits for its time; whether anything does: to be called every 10 ms then. */
+/* Wakes what waits for its time; whether anything does: to be called every 10
+ * ms then. */
 bool served_tick(void);
 
 #endif

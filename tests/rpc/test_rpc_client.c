@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -366,6 +367,56 @@ START_TEST(a_connection_that_is_gone_is_no_signal)
 }
 END_TEST
 
+/* A server that sends half a message, and then that all is well. */
+static void answer_half(int listener)
+{
+	static const char head[] = "\x88\x0f\x10\x10"
+				   "application/grpc",
+			  status[] = "\0\x0b"
+				     "grpc-status\x01"
+				     "0";
+	int fd = accept(listener, NULL, NULL);
+	uint8_t sink[4096], frame[9] = { 0 };
+
+	raw_frame(fd, 4, 0, 0, NULL, 0);
+	/* The preface, then frames until the request is there. */
+	(void)recv(fd, sink, 24, MSG_WAITALL);
+	while (frame[3] != 1 && recv(fd, frame, 9, MSG_WAITALL) == 9)
+		(void)recv(fd, sink, (size_t)frame[1] << 8 | frame[2], MSG_WAITALL);
+	raw_frame(fd, 1, 4, 1, head, sizeof(head) - 1);
+	raw_frame(fd, 0, 0, 1, "\0\0\0\0\4\x0a\2", 7);
+	raw_frame(fd, 1, 5, 1, status, sizeof(status) - 1);
+	while (recv(fd, sink, sizeof(sink), 0) > 0)
+		continue;
+	_exit(0);
+}
+
+START_TEST(a_reply_that_is_cut_is_not_good)
+{
+	char path[64], address[80];
+	struct jl__rpc_client *client = NULL;
+	struct jl__rpc_target where = { .address = address };
+	int fd, status = -1;
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "/tmp/rpc-test-cut-%d.sock", getpid());
+	(void)snprintf(address, sizeof(address), "unix:%s", path);
+	ck_assert_int_eq(jl__rpc_listen_unix(path, 0600, (gid_t)-1, &fd, NULL), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		answer_half(fd);
+	ck_assert_int_eq(jl__rpc_client_connect(&where, PATIENCE, &client, NULL), 0);
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL),
+			 JL__RPC_INTERNAL);
+	jl__rpc_client_free(client);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	(void)close(fd);
+	(void)unlink(path);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("rpc_client");
@@ -385,6 +436,7 @@ Suite *test_suite(void)
 	tcase_add_test(tests, bad_servers_are_not_believed);
 	tcase_add_test(tests, a_server_that_goes_is_noticed);
 	tcase_add_test(tests, a_connection_that_is_gone_is_no_signal);
+	tcase_add_test(tests, a_reply_that_is_cut_is_not_good);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

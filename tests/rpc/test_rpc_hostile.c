@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Peers that mean harm, or do harm: they are dropped or held back, the others are served,
- * and memory stays where it was.
+ * Peers that mean harm, or do harm: they are dropped or held back, the others
+ * are served, and memory stays where it was.
  */
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -149,7 +150,8 @@ START_TEST(floods_end_the_connection)
 }
 END_TEST
 
-/* Costs nothing but reading it: thrown away, without a window that closes or memory. */
+/* Costs nothing but reading it: thrown away, without a window that closes or
+ * memory. */
 START_TEST(data_for_what_is_over_is_thrown_away)
 {
 	uint64_t before;
@@ -204,16 +206,19 @@ static const struct {
 	{ "half a preface and rubbish", "PRI * HTTP/3.0\r\n\r\nSM\r\n\r\n", 24 },
 	{ "DATA first", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\1\0\0\0\0\0\1x", 34 },
 	{ "a frame too large",
-	  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\xff\xff\xff\0\0\0\0\0\1",
+	  "PRI * "
+	  "HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\xff\xff\xff\0\0\0\0\0\1",
 	  42 },
 	{ "an even stream",
 	  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0\1\1\5\0\0\0\2\x82",
 	  43 },
 	{ "broken HPACK",
-	  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0\2\1\5\0\0\0\1\xff\xff",
+	  "PRI * "
+	  "HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0\2\1\5\0\0\0\1\xff\xff",
 	  44 },
 	{ "PUSH_PROMISE",
-	  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0\4\5\4\0\0\0\1\0\0\0\2",
+	  "PRI * "
+	  "HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0\4\5\4\0\0\0\1\0\0\0\2",
 	  46 },
 };
 
@@ -433,7 +438,22 @@ START_TEST(readers_that_never_read_cost_little)
 }
 END_TEST
 
-/* Nothing of a stream is made before the socket takes it, however much was asked for. */
+/* A connection with a stream of messages of 60000 bytes, and windows that never
+ * close. */
+static int greedy_stream(void)
+{
+	int fd = raw_connect(running.clear);
+
+	raw_begin(fd);
+	raw_frame(fd, 4, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+	raw_frame(fd, 8, 0, 0, "\x7f\xff\0\0", 4);
+	raw_request(fd, 1, "/test.Echo/Stream");
+	raw_frame(fd, 0, 1, 1, "\0\0\0\0\4\x10\xe0\xd4\3", 9);
+	return fd;
+}
+
+/* Nothing of a stream is made before the socket takes it, however much was
+ * asked for. */
 START_TEST(a_window_of_gigabytes_costs_nothing)
 {
 	uint64_t before;
@@ -442,13 +462,7 @@ START_TEST(a_window_of_gigabytes_costs_nothing)
 	begin_with(NULL);
 	others_are_served();
 	before = server_resident(&running);
-	fd = raw_connect(running.clear);
-	raw_begin(fd);
-	raw_frame(fd, 4, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
-	raw_frame(fd, 8, 0, 0, "\x7f\xff\0\0", 4);
-	raw_request(fd, 1, "/test.Echo/Stream");
-	/* Messages of 60000 bytes without end. */
-	raw_frame(fd, 0, 1, 1, "\0\0\0\0\4\x10\xe0\xd4\3", 9);
+	fd = greedy_stream();
 	server_await(&running, "calls", 2);
 	for (int i = 0; i < 3; i++)
 		others_are_served();
@@ -458,7 +472,8 @@ START_TEST(a_window_of_gigabytes_costs_nothing)
 }
 END_TEST
 
-/* Errors that OpenSSL keeps for later are of one connection, and not of the next one. */
+/* Errors that OpenSSL keeps for later are of one connection, and not of the
+ * next one. */
 START_TEST(failed_handshakes_do_no_harm_to_others)
 {
 	struct jl__rpc_client *client;
@@ -625,43 +640,45 @@ START_TEST(a_promise_alone_takes_no_memory)
 }
 END_TEST
 
+/* Reads streams without end as fast as they come, until it is killed. */
+static void be_greedy(const int *fds, unsigned count)
+{
+	static char sink[1 << 20];
+	struct pollfd poll_fds[8];
+
+	for (unsigned i = 0; i < count; i++)
+		poll_fds[i] = (struct pollfd){ fds[i], POLLIN, 0 };
+	for (;;) {
+		(void)poll(poll_fds, count, -1);
+		for (unsigned i = 0; i < count; i++)
+			(void)recv(fds[i], sink, sizeof(sink), MSG_DONTWAIT);
+	}
+}
+
 START_TEST(the_greedy_leave_room_for_others)
 {
-	struct jl__rpc_client *greedy[4], *client;
-	struct jl__rpc_stream *streams[4] = { 0 };
-	uint8_t message[64];
-	size_t len = count_message(message, 0, 60000, 0, 0);
+	struct jl__rpc_client *client;
+	int fds[4];
 	pid_t pid;
 
 	begin_with(NULL);
+	for (unsigned i = 0; i < 4; i++)
+		fds[i] = greedy_stream();
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		const uint8_t *data;
-		size_t got;
-
-		for (int i = 0; i < 4; i++) {
-			greedy[i] = client_of(&running, &authority()->viewer);
-			(void)jl__rpc_stream_open(greedy[i], "/test.Echo/Stream",
-						  UINT64_MAX, &streams[i], NULL);
-			(void)jl__rpc_stream_write(streams[i], message, len);
-			jl__rpc_stream_write_end(streams[i]);
-		}
-		for (;;)
-			for (int i = 0; i < 4; i++) {
-				while (jl__rpc_stream_read(streams[i], &data, &got) == 1)
-					continue;
-				if (jl__rpc_client_wait(greedy[i], 1000, NULL) ==
-				    -ECONNRESET)
-					_exit(0);
-			}
-	}
+	if (pid == 0)
+		be_greedy(fds, 4);
 	client = client_of(&running, &authority()->admin);
 	for (int i = 0; i < 50; i++)
 		ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL),
 				 0);
 	jl__rpc_client_free(client);
-	(void)kill(pid, SIGKILL);
+	/* 1 MiB for each of them in a turn, in messages of 60000 bytes. */
+	ck_assert_uint_le(server_count(&running, "turn"), 4 * 20);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	for (unsigned i = 0; i < 4; i++)
+		(void)close(fds[i]);
 	server_stop(&running);
 }
 END_TEST
