@@ -268,10 +268,89 @@ START_TEST(a_dead_supervisor_loses_jobs_and_says_so)
 }
 END_TEST
 
+/* ---- between the claim and the start ---- */
+
+/* Keeps one job until it is told to hand in another, which it does not survive. */
+static void claimer(int go)
+{
+	jl_job_info *info;
+	char byte;
+
+	node = open_node();
+	ck_ok(jl_node_submit(node, script("exec sleep 1000"), NULL, &err));
+	ck_assert_int_eq((int)read(go, &byte, 1), 1);
+	_exit(jl_node_submit(node, script("echo ran"), &info, &err) == 0 ? 1 : 2);
+}
+
+/* The only job in these states; to be freed. */
+static char *wait_for_one(uint32_t states)
+{
+	double end = now() + 30 * patience;
+	jl_job_list *list;
+	char *id = NULL;
+
+	while (!id) {
+		ck_assert(now() < end);
+		pause_for(0.01);
+		ck_ok(jl_node_list(node, states, NULL, 0, &list, &err));
+		if (jl_job_list_count(list) == 1)
+			id = strdup(jl_job_info_get_id(jl_job_list_get(list, 0)));
+		jl_job_list_free(list);
+	}
+	return id;
+}
+
+/* A supervisor that does not come to it, and a caller that is killed while he waits. */
+START_TEST(a_start_that_was_never_begun_is_made_again)
+{
+	char *first, *id, *log, path[256];
+	pid_t child, supervisor;
+	int go[2], status;
+
+	ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		claimer(go[0]);
+	first = wait_for_one(1U << JL_STATE_RUNNING);
+	supervisor = supervisor_of_marked();
+	ck_assert_int_gt(supervisor, 1);
+	ck_ok(jl_node_stop(node, first, 0, &err));
+	free(wait_for_one(1U << JL_STATE_STOPPED));
+	ck_assert_int_eq(kill(supervisor, SIGSTOP), 0);
+	ck_assert_int_eq((int)write(go[1], "x", 1), 1);
+	id = wait_for_one(1U << JL_STATE_INITIALIZING);
+	(void)snprintf(path, sizeof(path), "%s/jobs/%s/1", state, id);
+	while (access(path, F_OK) < 0)
+		pause_for(0.01);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	/* Somebody has seen it already, and was killed before he put it back. */
+	(void)strcat(path, "/begun");
+	if (_i == 1)
+		ck_assert_int_eq(symlink("never", path), 0);
+	ck_ends(id, JL_STATE_COMPLETED, 0);
+	/* Now it comes to it, and is too late. */
+	ck_assert_int_eq(kill(supervisor, SIGCONT), 0);
+	ck_assert(gone_within(supervisor, 30));
+	log = log_of(id, JL_LOG_FOLLOW);
+	ck_assert_str_eq(log, "ran\n");
+	(void)snprintf(path, sizeof(path), "%s/jobs/%s", state, id);
+	ck_assert_uint_eq(entries(path, "started"), 1);
+	ck_assert_uint_eq(entries(path, "begun"), 1);
+	(void)close(go[0]);
+	(void)close(go[1]);
+	free(first);
+	free(log);
+	free(id);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, node_set_up, node_tear_down);
 	tcase_add_test(tcase, callers_killed_at_any_moment);
+	tcase_add_loop_test(tcase, a_start_that_was_never_begun_is_made_again, 0, 2);
 	tcase_add_test(tcase, a_dead_supervisor_loses_jobs_and_says_so);
 }
 
