@@ -232,6 +232,7 @@ static int reach(int msec, char **list)
 			(void)close(fds[i].fd);
 			fds[i].fd = -1;
 			open--;
+			end = now() + msec;
 		}
 	for (int i = 0; i < count; i++)
 		(void)printf("%s %s\n", targets[i].text, targets[i].answer);

@@ -11,9 +11,14 @@
 #define OWN "mynet"
 #define OWN_CIDR "10.77.0.0/24"
 #define OWN_GATEWAY "10.77.0.1"
-#define PATIENCE "600" /* ms without an answer that count as none */
 
 static struct run run;
+
+/* So many ms after the last answer no more will come. */
+static const char *patience_ms(void)
+{
+	return is_slow() ? "2000" : "600";
+}
 
 static void make_network(const char *name, const char *cidr)
 {
@@ -104,7 +109,7 @@ START_TEST(who_reaches_whom)
 	for (int i = 0; i < SERVERS; i++)
 		serve(&servers[i], networks[i], names[i]);
 	for (size_t mode = 0; mode < COUNT(modes); mode++) {
-		jl_job_spec *spec = peer(modes[mode].network, NULL, "reach", PATIENCE,
+		jl_job_spec *spec = peer(modes[mode].network, NULL, "reach", patience_ms(),
 					 NULL);
 
 		for (int i = 0; i < SERVERS; i++)
@@ -161,7 +166,7 @@ START_TEST(any_number_of_isolated_jobs)
 
 	ck_assert_ptr_nonnull(jobs);
 	start_sleepers(jobs, count);
-	spec = peer("isolated", NULL, "reach", PATIENCE, NULL);
+	spec = peer("isolated", NULL, "reach", patience_ms(), NULL);
 	add_targets(spec, OUTSIDE, PORT);
 	for (long i = 0; i < count; i += step)
 		add_targets(spec, jl_job_get_address(jobs[i]), "9");
@@ -254,7 +259,7 @@ START_TEST(only_what_is_allowed)
 	jl_job_spec *spec;
 
 	serve(&server, "bridge", "server");
-	spec = peer("bridge", NULL, "reach", PATIENCE, NULL);
+	spec = peer("bridge", NULL, "reach", patience_ms(), NULL);
 	ck_ok(jl_job_spec_add_allow_net(spec, OUTSIDE "/32:" PORT, &err));
 	ck_ok(jl_job_spec_add_allow_net(spec, METADATA, &err));
 	add_targets(spec, OUTSIDE, PORT);
@@ -273,7 +278,7 @@ START_TEST(only_what_is_allowed)
 	run_done(&run);
 	serve_end(&server);
 	/* The next one with this place is not restricted. */
-	spec = peer("bridge", NULL, "reach", PATIENCE, NULL);
+	spec = peer("bridge", NULL, "reach", patience_ms(), NULL);
 	add_targets(spec, FARAWAY, PORT);
 	run_spec(&run, spec);
 	ck_answers(&run, FARAWAY, PORT, "outside");
@@ -285,7 +290,8 @@ END_TEST
 
 static const char *from_outside(const char *address, const char *port)
 {
-	return run_at(true, "%s reach " PATIENCE " tcp:%s:%s", peer_path, address, port);
+	return run_at(true, "%s reach %s tcp:%s:%s", peer_path, patience_ms(), address,
+		      port);
 }
 
 START_TEST(a_published_port_leads_to_the_job)
