@@ -71,12 +71,15 @@ static void must_hold(const char *const *flags, const char *name, const char *ti
 
 void part_attacks(void)
 {
+	/* Without the books that are kept about a job: half the work of a start. */
+	static const char *const quick[] = { "-i", NULL };
+
 	if (!load_names()) {
 		tap_result(false, "the attacker lists its attacks");
 		return;
 	}
 	for (size_t i = 0; i < n_names; i++)
-		must_hold(NULL, names[i], "");
+		must_hold(host_quick ? quick : NULL, names[i], "");
 	tap_result(host_is_clean("the attacks"), "nothing is left after the attacks");
 }
 

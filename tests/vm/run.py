@@ -50,14 +50,11 @@ BY_DEFAULT = [
     "system/job_basic",
     "system/limits",
     "system/unprivileged",
-    "system/net_engine",
     "system/net_job",
     "system/net_attack",
-    "system/net_crash",
     "system/node",
     "system/node_crash",
     "escape-attacks",
-    "escape-teeth",
     "escape-pid1",
 ]
 # How much of what is done again and again, unless the caller says it.
