@@ -74,7 +74,7 @@ int jl__net_new(jl_ctx *ctx, const char *root_path, const char *name, jl_net **r
 		return r == -EPROTONOSUPPORT
 			       ? jl__fail(
 					 err, -EOPNOTSUPP,
-					 "networks need nftables, which this kernel does not have")
+					 "networks need nftables, which this kernel does not have; use the network none")
 			       : jl__fail_errno(err, r, "cannot open a netlink socket");
 	}
 	*ret = net;

@@ -91,16 +91,21 @@ static int forwarding(const jl_net *net, jl_error **err)
 
 static int kernel_failed(int r, const char *what, const jl_net *net, jl_error **err)
 {
+	bool rules = strcmp(what, "the rules") == 0;
+
 	if (r == -EPERM || r == -EACCES)
 		return jl__fail(
 			err, -EPERM,
 			"cannot make %s of network \"%s\": it needs CAP_NET_ADMIN", what,
 			net->name);
-	if (r == -EOPNOTSUPP || r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT)
-		return jl__fail(err, -EOPNOTSUPP,
-				"cannot make %s of network \"%s\": this kernel has no %s",
-				what, net->name,
-				strcmp(what, "the rules") == 0 ? "nftables" : "bridges");
+	/* ENOENT: it has some of it, but not a kind of chain or expression we use. */
+	if (r == -EOPNOTSUPP || r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT ||
+	    (rules && r == -ENOENT))
+		return jl__fail(
+			err, -EOPNOTSUPP,
+			"cannot make %s of network \"%s\": this kernel has no %s; use the network none (rnx doctor says what is missing)",
+			what, net->name,
+			rules ? "nftables, or not all of it" : "bridges");
 	return jl__fail_errno(err, r, "cannot make %s of network \"%s\"", what,
 			      net->name);
 }

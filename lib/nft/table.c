@@ -509,6 +509,9 @@ int jl__nft_present(int fd)
 
 		mnl_attr_put_strz(head, NFTA_TABLE_NAME, JL__NFT_TABLE);
 		r = jl__nft_dump(fd, head, on_table, &ours);
+		/* Nobody in this kernel answers to questions about tables. */
+		if (r == -EINVAL)
+			return -EOPNOTSUPP;
 		if (r < 0 && r != -ENOENT)
 			return r;
 		if (!ours)

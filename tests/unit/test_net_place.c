@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <linux/netlink.h>
 
 #include "net/net-priv.h"
 #include "sys/wire.h"
@@ -338,6 +341,51 @@ START_TEST(a_path_that_is_too_long_is_refused)
 }
 END_TEST
 
+/* ---- kernels that lack something ---- */
+
+static const struct {
+	int answer; /* to the question for our table */
+	int code;
+	const char *says;
+} lacks[] = {
+	{ -EINVAL, -EOPNOTSUPP, "this kernel has no nftables" },
+	{ -EOPNOTSUPP, -EOPNOTSUPP, "use the network none" },
+	{ -EPERM, -EPERM, "CAP_NET_ADMIN" },
+	{ -ENOENT, 0, NULL },
+};
+
+/* A socket on which such a kernel has answered already. */
+START_TEST(a_kernel_without_nftables_says_so)
+{
+	struct {
+		struct nlmsghdr head;
+		struct nlmsgerr error;
+	} answer = {
+		.head = { .nlmsg_len = sizeof(answer), .nlmsg_type = NLMSG_ERROR },
+		.error = { .error = lacks[_i].answer },
+	};
+	jl_net lacking = { .name = "bridge" };
+	jl_error *err = NULL;
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(send(pair[1], &answer, sizeof(answer), 0),
+				 (ssize_t)sizeof(answer));
+	lacking.netfilter = pair[0];
+	ck_assert_int_eq(jl__net_allowed(&lacking, &err), lacks[_i].code);
+	if (lacks[_i].says) {
+		ck_assert_msg(strstr(jl_error_message(err), lacks[_i].says) != NULL, "%s",
+			      jl_error_message(err));
+		ck_assert_msg(strstr(jl_error_message(err), "\"bridge\"") != NULL, "%s",
+			      jl_error_message(err));
+	}
+	jl_error_free(err);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("net_place");
@@ -359,6 +407,7 @@ int main(void)
 	tcase_add_test(tcase, the_largest_policy_fits);
 	tcase_add_test(tcase, a_damaged_wire_is_refused);
 	tcase_add_test(tcase, a_path_that_is_too_long_is_refused);
+	tcase_add_loop_test(tcase, a_kernel_without_nftables_says_so, 0, 4);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");
