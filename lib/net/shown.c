@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +39,26 @@ static void blank(char *text, size_t size)
 	text[size - 1] = '\n';
 }
 
+static bool is_id(const char *name)
+{
+	return strncasecmp(name, "job_", 4) == 0 ||
+	       (strlen(name) == 8 && strspn(name, "0123456789abcdefABCDEF") == 8);
+}
+
+/*
+ * A job may be called what it likes, but the others hear of it only as of a job: not as
+ * of a machine of the world, which a name with a dot may be, nor as of another job's id.
+ * That nothing else is in it has been checked before, and is once more where it matters.
+ */
+static bool is_for_others(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_-");
+
+	return len > 0 && !name[len] && !is_id(name) &&
+	       strcasecmp(name, "localhost") != 0;
+}
+
 void jl__shown_line(char text[HOSTS_LINE], uint32_t address, const char *job_id,
 		    const char *job_name)
 {
@@ -47,7 +68,7 @@ void jl__shown_line(char text[HOSTS_LINE], uint32_t address, const char *job_id,
 
 	jl__net_put_address(number, address);
 	len = snprintf(line, sizeof(line), "%s", number);
-	if (job_name)
+	if (job_name && is_for_others(job_name))
 		len += snprintf(line + len, sizeof(line) - (size_t)len, " %.63s",
 				job_name);
 	if (job_id)

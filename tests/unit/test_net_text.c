@@ -447,6 +447,31 @@ START_TEST(a_line_of_hosts_has_one_length)
 }
 END_TEST
 
+/* Of a machine, of another job, of two lines. */
+static const char *const others_names[] = {
+	"pypi.org", "localhost", "LOCALHOST",	"job_01234567",	   "JOB_x",
+	"01234567", "ABCDEF12",	 "a b",		"a\n1.2.3.4 b",	   "a\tb",
+	"a#b",	    "",		 "caf\303\251", "169.254.169.254",
+};
+
+START_TEST(names_of_others_are_not_shown)
+{
+	static const char id[] = "89abcdef-0123-4567-89ab-cdef01234567";
+	static const char line[] = "172.20.0.2 89abcdef job_89abcdef-0123-4567-89ab-"
+				   "cdef01234567 job_89abcdef  ";
+	char text[HOSTS_LINE + 1] = "";
+
+	jl__shown_line(text, 0xac140002, id, others_names[_i]);
+	ck_assert_int_eq(strncmp(text, line, strlen(line)), 0);
+	ck_assert_ptr_eq(strchr(text, '\n'), text + HOSTS_LINE - 1);
+	/* They may begin like one. */
+	jl__shown_line(text, 0xac140002, id, "0123456");
+	ck_assert_ptr_nonnull(strstr(text, " 0123456 "));
+	jl__shown_line(text, 0xac140002, id, "jobs-1_A");
+	ck_assert_ptr_nonnull(strstr(text, " jobs-1_A "));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("net_text");
@@ -454,6 +479,8 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	/* Sanitizers, on a busy machine. */
+	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, names_that_are_wrong_say_why, 0, ROWS(names));
 	tcase_add_loop_test(tcase, short_names_are_in_the_device, 0, ROWS(devices));
 	tcase_add_test(tcase, long_names_get_a_device_of_their_own);
@@ -463,6 +490,7 @@ int main(void)
 	tcase_add_loop_test(tcase, what_may_not_be_reached_is_refused, 0,
 			    ROWS(bad_allows));
 	tcase_add_loop_test(tcase, what_is_published_is_read, 0, ROWS(publishes));
+	tcase_add_loop_test(tcase, names_of_others_are_not_shown, 0, ROWS(others_names));
 	tcase_add_loop_test(tcase, what_cannot_be_published_is_refused, 0,
 			    ROWS(bad_publishes));
 	tcase_add_test(tcase, ranges_mean_the_same_and_do_not_overlap);
