@@ -324,6 +324,10 @@ static int open_node(jl_ctx *ctx, jl_node **node, jl_error **err)
 
 	if (r == 0)
 		r = jl_node_config_set_network(config, "none", err);
+	/* Without memory nobody can note that a job did not start: until this process ends
+	 * it counts as one that is being started, and would take a slot. */
+	if (r == 0)
+		r = jl_node_config_set_number(config, JL_NODE_MAX_JOBS, 0, err);
 	if (r == 0)
 		r = jl_node_open(ctx, config, node, err);
 	jl_node_config_free(config);
