@@ -7,35 +7,9 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include "config/client.h"
 #include "remote/module.h"
-
-static bool has_variable(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value && *value;
-}
-
-bool remote_configured(const struct options *opts)
-{
-	char *path;
-
-	if (jl__client_config_find(opts->config, &path) < 0)
-		return false;
-	free(path);
-	return true;
-}
-
-static bool is_asked_for(const struct options *opts)
-{
-	return opts->server || opts->node || opts->config ||
-	       has_variable("JOBLET_SERVER") || has_variable("JOBLET_NODE") ||
-	       remote_configured(opts) || access(REMOTE_SOCKET, F_OK) == 0;
-}
 
 /* The module, found by the program's own run path; opened once. */
 static int load(const struct remote_module **ret, struct fault *fault)
@@ -69,7 +43,8 @@ int remote_open(const struct options *opts, struct backend **ret_backend,
 	const struct remote_module *module;
 	int r;
 
-	if (!is_asked_for(opts))
+	/* Or where the daemon of this machine would be. */
+	if (!remote_asked(opts) && access(REMOTE_SOCKET, F_OK) < 0)
 		return 0;
 	r = load(&module, fault);
 	return r < 0 ? r : module->open(opts, ret_backend, fault);

@@ -33,5 +33,7 @@ int remote_nodes(const struct options *opts, struct node_entries *ret_nodes,
 void remote_nodes_done(struct node_entries *nodes);
 /* Whether there is such a file at all; loads nothing. */
 bool remote_configured(const struct options *opts);
+/* Whether a flag, a variable or such a file sends this command to a server. */
+bool remote_asked(const struct options *opts);
 
 #endif

@@ -8,20 +8,15 @@ static int not_built(struct fault *fault)
 {
 	return fault_set(fault, -EOPNOTSUPP,
 			 "this rnx was built without the client of servers: leave out "
-			 "--server, --node and --config");
+			 "--server, --node and --config, their variables and their file, "
+			 "or name a folder of this machine with --state-dir");
 }
 
 int remote_open(const struct options *opts, struct backend **ret_backend,
 		struct fault *fault)
 {
 	(void)ret_backend;
-	return opts->server || opts->node || opts->config ? not_built(fault) : 0;
-}
-
-bool remote_configured(const struct options *opts)
-{
-	(void)opts;
-	return false;
+	return remote_asked(opts) ? not_built(fault) : 0;
 }
 
 int remote_nodes(const struct options *opts, struct node_entries *ret_nodes,
