@@ -504,6 +504,30 @@ START_TEST(failed_handshakes_do_no_harm_to_others)
 }
 END_TEST
 
+/*
+ * One that was told to go and stays is cut off when its time is over, once: a timer that
+ * was set again then kept the server turning for ever.
+ */
+START_TEST(who_was_dropped_and_stays_is_cut_off)
+{
+	int fd, waited = 0;
+
+	begin_with(NULL);
+	fd = raw_connect(running.clear);
+	raw_write(fd, "PRI * HTTP/2.0\r\n\r\nrubbish\r\n\r\n", 34);
+	for (; waited < PATIENCE_MS / 20 && !raw_closed(fd, 0); waited++)
+		(void)poll(NULL, 0, 20);
+	ck_assert_int_lt(waited, PATIENCE_MS / 20);
+	/* Its end stays open, and takes what comes: nothing is answered to that. */
+	for (; waited < PATIENCE_MS / 20 && send(fd, "x", 1, MSG_NOSIGNAL) == 1; waited++)
+		(void)poll(NULL, 0, 20);
+	ck_assert_int_lt(waited, PATIENCE_MS / 20);
+	(void)close(fd);
+	others_are_served();
+	server_stop(&running);
+}
+END_TEST
+
 /* ---- the large ---- */
 
 struct upload {
@@ -763,6 +787,7 @@ Suite *test_suite(void)
 	tcase_add_test(tests, the_silent_are_closed_in_time);
 	tcase_add_test(tests, a_body_that_stalls_is_refused);
 	tcase_add_test(tests, who_does_not_answer_a_ping_is_gone);
+	tcase_add_test(tests, who_was_dropped_and_stays_is_cut_off);
 	tcase_add_test(tests, connections_have_caps);
 	tcase_add_test(tests, descriptors_that_run_out_are_survived);
 	tcase_add_test(tests, streams_have_a_cap);
