@@ -311,7 +311,7 @@ def every_change_is_in_the_audit():
 
 @test
 def a_stop_lets_calls_end_and_jobs_go_on():
-    daemon = Daemon(server_drainTimeout="5s").start()
+    daemon = Daemon(server_drainTimeout="60s").start()
     client = Client(daemon.channel())
     short = client.run("sh", "-c", "sleep 1; echo over")
     long = client.run("sleep", "100")
@@ -320,8 +320,8 @@ def a_stop_lets_calls_end_and_jobs_go_on():
     daemon.process.send_signal(signal.SIGTERM)
     same(b"".join(chunk.payload for chunk in stream), b"over\n", "a stream ends by itself")
     begin = time.monotonic()
-    same(daemon.process.wait(20), 0)
-    if time.monotonic() - begin > 4:
+    same(daemon.process.wait(40), 0)
+    if time.monotonic() - begin > 30:
         raise AssertionError("it waited although nothing was under way")
     daemon.process.stderr.close()
     daemon.start()

@@ -59,13 +59,16 @@ def certificate(*units, name="made"):
         subprocess.run(["openssl", *args], check=True, cwd=folder, stderr=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL)
 
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "req", "-subj",
-            subject)
+    # One key for all of them: to make one takes as long as all the rest.
+    key = os.path.join(daemon.folder, "made.key")
+    if not os.path.exists(key):
+        openssl("genrsa", "-out", key, "2048")
+    openssl("req", "-new", "-key", key, "-out", "req", "-subj", subject)
     # Version 1, without extensions: as the clients of the original have them.
     openssl("x509", "-req", "-in", "req", "-CA", os.path.join(authority, "ca.crt"), "-CAkey",
             os.path.join(authority, "ca.key"), "-set_serial", "77", "-days", "1", "-out", "cert")
     parts = []
-    for name in ("cert", "key", os.path.join(authority, "ca.crt")):
+    for name in ("cert", key, os.path.join(authority, "ca.crt")):
         with open(os.path.join(folder, name), "rb") as file:
             parts.append(file.read())
     return tuple(parts)
