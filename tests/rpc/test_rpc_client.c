@@ -375,7 +375,8 @@ static void answer_half(int listener)
 			  status[] = "\0\x0b"
 				     "grpc-status\x01"
 				     "0";
-	int fd = accept(listener, NULL, NULL);
+	struct pollfd one = { listener, POLLIN, 0 };
+	int fd = poll(&one, 1, PATIENCE_MS) == 1 ? accept(listener, NULL, NULL) : -1;
 	uint8_t sink[4096], frame[9] = { 0 };
 
 	raw_frame(fd, 4, 0, 0, NULL, 0);
@@ -396,6 +397,8 @@ START_TEST(a_reply_that_is_cut_is_not_good)
 	char path[64], address[80];
 	struct jl__rpc_client *client = NULL;
 	struct jl__rpc_target where = { .address = address };
+	struct jl__rpc_stream *stream;
+	size_t bytes;
 	int fd, status = -1;
 	pid_t pid;
 
@@ -407,8 +410,10 @@ START_TEST(a_reply_that_is_cut_is_not_good)
 	if (pid == 0)
 		answer_half(fd);
 	ck_assert_int_eq(jl__rpc_client_connect(&where, PATIENCE, &client, NULL), 0);
-	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL),
-			 JL__RPC_INTERNAL);
+	stream = open_stream(client, "/test.Echo/Stream", 1, 10, 0);
+	ck_assert_uint_eq(read_all(client, stream, &bytes), 0);
+	ck_assert_int_eq(jl__rpc_stream_status(stream)->code, JL__RPC_INTERNAL);
+	jl__rpc_stream_close(stream);
 	jl__rpc_client_free(client);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
