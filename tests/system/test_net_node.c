@@ -131,6 +131,9 @@ START_TEST(one_that_cannot_be_made_keeps_nobody_out)
 	ck_ok(jl_job_spec_set_network_name(spec, NAME, &err));
 	ck_fails(jl_node_submit(node, sub, &info, &err), -ENOENT, NAME);
 	jl_submission_free(sub);
+	/* It is there all the same, and has failed. */
+	ck_assert_uint_eq(jl_job_info_get_number(info, JL_INFO_STATE), JL_STATE_FAILED);
+	jl_job_info_free(info);
 	/* It is not forgotten: when there is room, it is made. */
 	ck_assert_int_eq(system("ip link del taken"), 0);
 	close_node();
