@@ -627,7 +627,8 @@ START_TEST(a_power_cut_leaves_whole_transactions)
 		jobs = ck_consistent(copy);
 		most = jobs > most ? jobs : most;
 	}
-	/* One that still runs may write over what a dead one had not been told is there. */
+	/* One that still runs may write over what a dead one had not been told is there.
+	 */
 	stop_all(writers);
 	for (int i = 0; i < WRITERS; i++) {
 		ck_assert_int_eq(kill(writers[i], SIGKILL), 0);
