@@ -24,8 +24,14 @@
 #define MIB (1024ull * 1024)
 /* Frames; the credit of a connection is 4000 at first. */
 #define FLOOD 6000
-/* Sanitizers keep what was freed. */
-#ifdef __SANITIZE_ADDRESS__
+/* Sanitizers keep what was freed; one compiler tells by a macro, the other by a feature.
+ */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define KEEPS_FREED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(KEEPS_FREED)
 #define SLACK (300 * MIB)
 #else
 #define SLACK 0ull
