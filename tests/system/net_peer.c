@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -154,6 +155,8 @@ static int serve(const char *name, char **ports)
 			}
 			fd = accept(fds[i].fd, (struct sockaddr *)&from, &len);
 			if (fd >= 0 && fork() == 0) {
+				/* A job that was killed may leave it without an end. */
+				(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 				talk(fd, name, &from);
 				_exit(0);
 			}

@@ -423,7 +423,7 @@ static const struct {
 	{ TMPFS, "/tmp", 1, -ERANGE, "1 " },
 	{ TMPFS, "/tmp", 65535, -ERANGE, "65535" },
 	{ TMPFS, "/tmp", UINT64_MAX, -ERANGE, "18446744073709551615" },
-	{ NETWORK, NULL, 2, -EINVAL, "2" },
+	{ NETWORK, NULL, 4, -EINVAL, "4" },
 	{ NETWORK, NULL, (uint64_t)-1, -EINVAL, "-1" },
 	{ SECCOMP, NULL, 3, -EINVAL, "3" },
 	{ SECCOMP, NULL, (uint64_t)-1, -EINVAL, "-1" },
