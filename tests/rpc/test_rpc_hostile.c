@@ -516,11 +516,12 @@ END_TEST
  */
 START_TEST(who_was_dropped_and_stays_is_cut_off)
 {
+	static const char nonsense[] = "PRI * HTTP/2.0\r\n\r\nrubbish\r\n\r\n";
 	int fd, waited = 0;
 
 	begin_with(NULL);
 	fd = raw_connect(running.clear);
-	raw_write(fd, "PRI * HTTP/2.0\r\n\r\nrubbish\r\n\r\n", 34);
+	raw_write(fd, nonsense, strlen(nonsense));
 	for (; waited < PATIENCE_MS / 20 && !raw_closed(fd, 0); waited++)
 		(void)poll(NULL, 0, 20);
 	ck_assert_int_lt(waited, PATIENCE_MS / 20);
