@@ -393,10 +393,16 @@ unsigned int marked_processes(void)
 
 pid_t supervisor_of_marked(void)
 {
+	double end = now() + 10 * patience;
 	pid_t supervisor = -1;
 
-	(void)count_marked(&supervisor);
-	return supervisor;
+	/* One that is just becoming its command has no mark for a moment. */
+	for (;;) {
+		(void)count_marked(&supervisor);
+		if (supervisor > 0 || now() > end)
+			return supervisor;
+		pause_for(0.005);
+	}
 }
 
 /* Gone, or waiting for whoever reaps orphans here, who may be slow. */
