@@ -11,6 +11,8 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define SPIN "while :; do :; done"
+#define LOOKS 10
+#define LOOK_SECONDS 2
 
 static struct run run;
 
@@ -21,14 +23,14 @@ static jl_limits *limits_of(jl_job_spec *spec)
 
 /* ---- CPU ---- */
 
-/* Time that somebody else had the core, from /proc/stat: all but idle, in seconds. */
+/* Time that somebody had the core, or any of them for -1: all but idle, in seconds. */
 static double busy_seconds(int core)
 {
 	FILE *file = fopen("/proc/stat", "re");
 	char line[512], name[16];
 	double sum = 0;
 
-	(void)snprintf(name, sizeof(name), "cpu%d ", core);
+	(void)snprintf(name, sizeof(name), core < 0 ? "cpu " : "cpu%d ", core);
 	while (file && fgets(line, sizeof(line), file)) {
 		unsigned long long v[8] = { 0 };
 
@@ -45,57 +47,91 @@ static double busy_seconds(int core)
 	return sum;
 }
 
+/* What a job and others have used, and when. */
+struct look {
+	double at, used, others;
+	bool throttled;
+};
+
+static struct look look_at(jl_job *job, int core)
+{
+	struct jl_stats stats = { .size = sizeof(stats) };
+	struct look look;
+
+	ck_ok(jl_job_get_stats(job, &stats, &err));
+	look.at = now();
+	look.used = (double)stats.cpu_usec / 1e6;
+	look.others = busy_seconds(core) - look.used;
+	look.throttled = stats.cpu_throttled_usec > 0;
+	return look;
+}
+
+static double share(const struct look *from, const struct look *to)
+{
+	return 100 * (to->used - from->used) / (to->at - from->at);
+}
+
+/*
+ * Looks at a job that spins until it has its share of the core between two looks. A
+ * machine that stood still gives it more at once and takes that back from the next
+ * periods, or is late with them; over all looks more is never right, and less only where
+ * others wanted the core.
+ */
+static void ck_share(jl_job *job, double percent, int core)
+{
+	struct look begin = look_at(job, core), then, is = begin;
+	double others, least = 0.9 * percent, most = 1.1 * percent;
+	double all = core < 0 ? 100 * (double)sysconf(_SC_NPROCESSORS_ONLN) : 100;
+
+	for (int i = 0; i < LOOKS; i++) {
+		then = is;
+		pause_for(LOOK_SECONDS);
+		is = look_at(job, core);
+		others = 100 * (is.others - begin.others) / (is.at - begin.at);
+		note("%.0f %%: %.1f %%, others had %.1f %% of %.0f %%", percent,
+		     share(&then, &is), others, all);
+		if (share(&then, &is) >= least && share(&begin, &is) <= most)
+			break;
+	}
+	ck_assert_double_le(share(&begin, &is), most);
+	if (others < all - 10 - percent)
+		ck_assert_double_ge(share(&then, &is), least);
+	/* It was the limit that held it back. */
+	if (share(&then, &is) >= least)
+		ck_assert(is.throttled);
+}
+
 START_TEST(half_a_core_is_half_a_core)
 {
 	jl_job_spec *spec = shell("grep Cpus_allowed_list /proc/self/status; " SPIN);
 	long last = sysconf(_SC_NPROCESSORS_ONLN) - 1;
 	char core[24], allowed[64];
-	double share = 0, others = 0;
 
 	(void)snprintf(core, sizeof(core), "%ld", last);
 	(void)snprintf(allowed, sizeof(allowed), "Cpus_allowed_list:\t%ld\n", last);
 	ck_ok(jl_limits_set_cpu_percent(limits_of(spec), 50, &err));
 	ck_ok(jl_limits_set_cpus(limits_of(spec), core, &err));
-	ck_ok(jl_job_spec_set_timeout(spec, 3000000, &err));
-	/* Others may want the core, too; then less is right. More never is. */
-	for (int turn = 0; turn < 3 && (share < 45 || share > 55); turn++) {
-		struct jl_stats stats = { .size = sizeof(stats) };
-		double before = busy_seconds((int)last);
-
-		run_start(&run, spec);
-		run_end(&run);
-		others = busy_seconds((int)last) - before -
-			 (double)run.result.cpu_usec / 1e6;
-		ck_assert_int_eq(run.result.reason, JL_REASON_TIMEOUT);
-		ck_assert_str_eq(run.text[0], allowed);
-		share = 100.0 * (double)run.result.cpu_usec /
-			(double)run.result.wall_usec;
-		ck_ok(jl_job_get_stats(run.job, &stats, &err));
-		note("50 %% of core %ld: %.1f %%, others had it for %.1f s of %.1f", last,
-		     share, others, (double)run.result.wall_usec / 1e6);
-		ck_assert_double_le(share, 55);
-		/* It was the limit that held it back. */
-		if (share >= 45)
-			ck_assert_uint_gt(stats.cpu_throttled_usec, 0);
-		run_done(&run);
-	}
-	if (others < 1.2)
-		ck_assert_double_ge(share, 45);
+	run_start(&run, spec);
 	jl_job_spec_free(spec);
+	run_until(&run, "\n");
+	ck_assert_str_eq(run.text[0], allowed);
+	ck_share(run.job, 50, (int)last);
+	ck_ok(jl_job_kill(run.job, &err));
+	run_end(&run);
+	run_done(&run);
 }
 END_TEST
 
 START_TEST(the_cpu_limit_is_for_the_whole_tree)
 {
 	jl_job_spec *spec = shell("(" SPIN ") & (" SPIN ") & (" SPIN ") & " SPIN);
-	double share;
 
 	ck_ok(jl_limits_set_cpu_percent(limits_of(spec), 30, &err));
-	ck_ok(jl_job_spec_set_timeout(spec, 2000000, &err));
-	run_spec(&run, spec);
-	share = 100.0 * (double)run.result.cpu_usec / (double)run.result.wall_usec;
-	note("30 %% for four: %.1f %%", share);
-	ck_assert_double_le(share, 36);
+	run_start(&run, spec);
+	jl_job_spec_free(spec);
+	ck_share(run.job, 30, -1);
+	ck_ok(jl_job_kill(run.job, &err));
+	run_end(&run);
 	run_done(&run);
 }
 END_TEST
@@ -219,6 +255,14 @@ END_TEST
 
 /* ---- processes ---- */
 
+static bool no_process_more(void)
+{
+	struct jl_stats stats = { .size = sizeof(stats) };
+
+	ck_ok(jl_job_get_stats(run.job, &stats, &err));
+	return stats.pids_refused == UINT64_MAX ? stats.pids == 40 : stats.pids_refused;
+}
+
 START_TEST(a_fork_bomb_stays_within_its_number)
 {
 	jl_job_spec *spec =
@@ -227,14 +271,17 @@ START_TEST(a_fork_bomb_stays_within_its_number)
 	struct jl_stats stats = { .size = sizeof(stats) };
 
 	ck_ok(jl_limits_set_pids(limits_of(spec), 40, &err));
-	ck_ok(jl_job_spec_set_timeout(spec, (uint64_t)(2e6 * (is_slow() ? 4 : 1)), &err));
-	run_spec(&run, spec);
-	ck_ended(&run, JL_REASON_TIMEOUT, 137);
+	run_start(&run, spec);
+	jl_job_spec_free(spec);
+	ck_assert(becomes(no_process_more, 20));
+	/* Some more tries. */
+	pause_for(0.5);
+	ck_ok(jl_job_kill(run.job, &err));
+	run_end(&run);
+	ck_ended(&run, JL_REASON_STOPPED, 137);
 	ck_ok(jl_job_get_stats(run.job, &stats, &err));
 	if (stats.pids_peak != UINT64_MAX)
 		ck_assert_uint_le(stats.pids_peak, 40);
-	if (stats.pids_refused != UINT64_MAX)
-		ck_assert_uint_ge(stats.pids_refused, 1);
 	ck_assert_uint_eq(marked_processes(), 0);
 	run_done(&run);
 }
@@ -359,24 +406,30 @@ START_TEST(a_timeout_comes_in_time_and_takes_everybody)
 {
 	static const double asked[] = { 0.2, 0.5, 1.5 };
 
+	jl_job_spec *spec = shell("trap '' TERM; (setsid sleep 1000 &); sleep 1000 & "
+				  "(sh -c 'sleep 1000; :' &); sleep 1000");
+
 	for (size_t i = 0; i < COUNT(asked); i++) {
-		jl_job_spec *spec =
-			shell("trap '' TERM; (setsid sleep 1000 &); sleep 1000 & "
-			      "(sh -c 'sleep 1000; :' &); sleep 1000");
-		double seconds;
+		double seconds, late = 1e3;
 
 		ck_ok(jl_job_spec_set_timeout(spec, (uint64_t)(asked[i] * 1e6), &err));
-		run_spec(&run, spec);
-		ck_ended(&run, JL_REASON_TIMEOUT, 137);
-		ck_assert_uint_eq(marked_processes(), 0);
-		seconds = (double)run.result.wall_usec / 1e6;
-		ck_assert_double_ge(seconds, asked[i]);
 		/* On a busy machine the supervisor may have to wait for a core. */
-		ck_assert_double_le(seconds, asked[i] + 0.1 * patience + 0.2);
-		if (seconds > asked[i] + 0.1)
-			note("timeout of %.1f s after %.3f s", asked[i], seconds);
-		run_done(&run);
+		for (int turn = 0; turn < 20 && late > 0.2; turn++) {
+			run_start(&run, spec);
+			run_end(&run);
+			ck_ended(&run, JL_REASON_TIMEOUT, 137);
+			ck_assert_uint_eq(marked_processes(), 0);
+			seconds = (double)run.result.wall_usec / 1e6;
+			ck_assert_double_ge(seconds, asked[i]);
+			if (seconds - asked[i] < late)
+				late = seconds - asked[i];
+			if (seconds > asked[i] + 0.1)
+				note("timeout of %.1f s after %.3f s", asked[i], seconds);
+			run_done(&run);
+		}
+		ck_assert_double_le(late, 0.2 * patience);
 	}
+	jl_job_spec_free(spec);
 }
 END_TEST
 
