@@ -202,7 +202,7 @@ static void all(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 	json_t *array;
 	jl_job_list *jobs;
 	jl_error *err = NULL;
-	int r = jl_node_list(s->node, 0, NULL, LIST_MOST, &jobs, &err);
+	int r = jl_node_list(s->node, 0, NULL, 0, LIST_MOST, &jobs, &err);
 
 	(void)data;
 	(void)len;

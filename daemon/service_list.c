@@ -59,7 +59,7 @@ static void list(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 	jl_error *err = NULL;
 	size_t text_max;
 	uint32_t count;
-	int r = jl_node_list(s->node, 0, NULL, 0, &jobs, &err);
+	int r = jl_node_list(s->node, 0, NULL, 0, 0, &jobs, &err);
 
 	(void)data;
 	(void)len;
@@ -112,23 +112,16 @@ static int states_of(const Joblet__X__V1__ListRequest *m, uint32_t *ret_states)
 	return 0;
 }
 
-/* Pages go by number: those below it come next. */
-static uint32_t skip_page(const jl_job_list *jobs, uint64_t below)
+static uint32_t page_size(uint32_t limit)
 {
-	uint32_t at = 0;
-
-	while (below && at < jl_job_list_count(jobs) &&
-	       jl_job_info_get_number(jl_job_list_get(jobs, at), JL_INFO_NUMBER) >= below)
-		at++;
-	return at;
+	return limit && limit < PAGE_MOST ? limit : PAGE_MOST;
 }
 
 static void answer_list(struct jl__rpc_call *call, const jl_job_list *jobs,
-			uint64_t below, uint32_t limit)
+			uint32_t limit)
 {
 	Joblet__X__V1__ListReply reply = JOBLET__X__V1__LIST_REPLY__INIT;
-	uint32_t at = skip_page(jobs, below), count = jl_job_list_count(jobs);
-	uint32_t most = limit && limit < PAGE_MOST ? limit : PAGE_MOST;
+	uint32_t at = 0, count = jl_job_list_count(jobs), most = page_size(limit);
 	struct arena arena = { 0 };
 	size_t used = 0;
 
@@ -175,14 +168,14 @@ static void list_more(struct jl__rpc_call *call, const uint8_t *data, size_t len
 		jl__rpc_call_finish(call, JL__RPC_INVALID_ARGUMENT,
 				    "invalid request: the page is none of this server's");
 	} else {
-		/* The limit applies behind the page; without one the node can stop early.
-		 */
-		r = jl_node_list(s->node, states, *m->name ? m->name : NULL,
-				 *m->page ? 0 : m->limit, &jobs, &err);
+		/* Pages go by number: those below it come next. One more than goes into
+		 * a page tells whether there is another. */
+		r = jl_node_list(s->node, states, *m->name ? m->name : NULL, below,
+				 page_size(m->limit) + 1, &jobs, &err);
 		if (r < 0) {
 			finish_error(call, r, err);
 		} else {
-			answer_list(call, jobs, below, m->limit);
+			answer_list(call, jobs, m->limit);
 			jl_job_list_free(jobs);
 		}
 	}

@@ -87,7 +87,7 @@ static int job_list(struct backend *backend, const struct list_query *query,
 {
 	jl_job_list *infos = NULL;
 	jl_error *err = NULL;
-	int r = jl_node_list(embedded_of(backend)->node, query->states, query->name,
+	int r = jl_node_list(embedded_of(backend)->node, query->states, query->name, 0,
 			     query->limit, &infos, &err);
 
 	if (r < 0)

@@ -311,6 +311,8 @@ JL_API JL_MUST_CHECK int jl_node_get(jl_node *node, const char *id,
  * @param node    Node.
  * @param states  Bit n: state n (JL_STATE_); 0 = all.
  * @param name    Only jobs with this name; NULL = all.
+ * @param below   Only jobs with a lower number, for the next page: that of the last one
+ *                there was; 0 = all.
  * @param limit   At most so many; 0 = all.
  * @param[out] ret_list  The list, released with jl_job_list_free().
  * @param[out] ret_err   Reason of a failure; may be NULL.
@@ -318,8 +320,8 @@ JL_API JL_MUST_CHECK int jl_node_get(jl_node *node, const char *id,
  * @since 0.1
  */
 JL_API JL_MUST_CHECK int jl_node_list(jl_node *node, uint32_t states, const char *name,
-				      uint32_t limit, jl_job_list **ret_list,
-				      jl_error **ret_err);
+				      uint64_t below, uint32_t limit,
+				      jl_job_list **ret_list, jl_error **ret_err);
 /** Release a list. @param list List; NULL is fine. @since 0.1 */
 JL_API void jl_job_list_free(jl_job_list *list);
 /** Number of jobs. @param list List; NULL gives 0. @return the number. @since 0.1 */
@@ -356,6 +358,21 @@ JL_API JL_MUST_CHECK int jl_node_delete(jl_node *node, const char *id,
  * failure; may be NULL. @return 0, -EIO, -ENOMEM. @since 0.1 */
 JL_API JL_MUST_CHECK int jl_node_delete_all(jl_node *node, uint32_t *ret_deleted,
 					    uint32_t *ret_skipped, jl_error **ret_err);
+/**
+ * A step of jl_node_delete_all(), for callers that have other work to do in between: at
+ * most some hundred jobs, from the newest to the oldest.
+ *
+ * @param node           Node.
+ * @param[out] below      Where to go on; 0 before the first call.
+ * @param[out] deleted    Counted up by those that were deleted.
+ * @param[out] skipped    Counted up by those that have not ended.
+ * @param[out] ret_err   Reason of a failure; may be NULL.
+ * @return 1 when there may be more, 0 at the end, -EIO, -ENOSPC, -ENOMEM.
+ * @since 0.1
+ */
+JL_API JL_MUST_CHECK int jl_node_delete_some(jl_node *node, uint64_t *below,
+					     uint32_t *deleted, uint32_t *skipped,
+					     jl_error **ret_err);
 /** Wait until a job has ended, retries included, doing meanwhile what
  *  jl_node_process() does. @param node Node. @param id Job. @param timeout_usec As
  *  jl_job_wait(). @param[out] ret_err Reason of a failure; may be NULL. @return 0,

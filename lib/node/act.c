@@ -87,22 +87,17 @@ static int list_add(jl_job_list *list, struct jl__row *row, jl_error **err)
 	return jl__info_new(row, &list->list[list->count], err);
 }
 
-int jl_node_list(jl_node *node, uint32_t states, const char *name, uint32_t limit,
-		 jl_job_list **ret_list, jl_error **ret_err)
+/* What the store has, in *ret_list. */
+static int list_rows(jl_node *node, uint32_t states, const char *name, uint64_t below,
+		     uint32_t limit, jl_job_list **ret_list, jl_error **ret_err)
 {
-	jl_job_list *list;
+	jl_job_list *list = jl__calloc(1, sizeof(*list));
 	struct jl__row *row;
-	int r = jl__node_enter(node, ret_err);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = jl__glance(node, ret_err);
-	if (r < 0)
-		return r;
-	list = jl__calloc(1, sizeof(*list));
 	if (!list)
 		return jl__oom(ret_err);
-	r = jl__store_list(node->store, states, name, limit, ret_err);
+	r = jl__store_list(node->store, states, name, below, limit, ret_err);
 	while (r == 0 && (r = jl__store_next(node->store, &row, ret_err)) == 1) {
 		r = list_add(list, row, ret_err);
 		if (r == 0)
@@ -115,6 +110,17 @@ int jl_node_list(jl_node *node, uint32_t states, const char *name, uint32_t limi
 	}
 	*ret_list = list;
 	return 0;
+}
+
+int jl_node_list(jl_node *node, uint32_t states, const char *name, uint64_t below,
+		 uint32_t limit, jl_job_list **ret_list, jl_error **ret_err)
+{
+	int r = jl__node_enter(node, ret_err);
+
+	if (r == 0)
+		r = jl__glance(node, ret_err);
+	return r < 0 ? r
+		     : list_rows(node, states, name, below, limit, ret_list, ret_err);
 }
 
 /* ---- stopping ---- */
@@ -273,61 +279,6 @@ int jl_node_cancel(jl_node *node, const char *id, jl_error **ret_err)
 	jl__row_free(now);
 	jl__row_free(row);
 	return r;
-}
-
-/* ---- deleting ---- */
-
-int jl_node_delete(jl_node *node, const char *id, jl_error **ret_err)
-{
-	struct jl__row *row = NULL;
-	int r = jl__node_enter(node, ret_err);
-
-	if (r == 0)
-		r = jl__find(node, id, &row, ret_err);
-	if (r == 0 && jl__row_is_active(row))
-		r = jl__take_result(node, row, ret_err);
-	if (r >= 0)
-		r = jl__job_delete(node, row, ret_err);
-	jl__row_free(row);
-	if (r == 0)
-		jl__store_forget(node->store);
-	return r;
-}
-
-int jl_node_delete_all(jl_node *node, uint32_t *ret_deleted, uint32_t *ret_skipped,
-		       jl_error **ret_err)
-{
-	uint32_t deleted = 0, skipped = 0;
-	jl_job_list *list = NULL;
-	int r = jl_node_list(node, 0, NULL, 0, &list, ret_err);
-
-	for (uint32_t i = 0; r == 0 && i < list->count; i++) {
-		const struct jl__row *row = list->list[i]->row;
-		jl_error *why = NULL;
-
-		if (!jl_state_is_final((int)row->number[JL__N_STATE])) {
-			skipped++;
-			continue;
-		}
-		r = jl__job_delete(node, row, &why);
-		deleted += r == 0;
-		skipped += r == -EBUSY;
-		if (r == -EBUSY || r == -ENOENT)
-			r = 0;
-		if (r < 0 && ret_err)
-			*ret_err = jl__steal(why);
-		jl_error_free(why);
-	}
-	jl_job_list_free(list);
-	if (deleted)
-		jl__store_forget(node->store);
-	if (r < 0)
-		return r;
-	if (ret_deleted)
-		*ret_deleted = deleted;
-	if (ret_skipped)
-		*ret_skipped = skipped;
-	return 0;
 }
 
 /* ---- waiting ---- */

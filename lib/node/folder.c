@@ -144,22 +144,35 @@ void jl__doubt_end(const jl_node *node, const char *id, int fd)
 	(void)jl__close(fd);
 }
 
-static int settle_one(jl_node *node, int dir, const char *id, jl_error **err)
+/* The folder goes with the row, which is there or not. */
+static int settle_job(jl_node *node, const char *id, jl_error **err)
 {
-	_cleanup_close_ int fd = openat(dir, id, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct jl__row *row = NULL;
+	int r = jl__store_get_id(node->store, id, &row, err);
+
+	jl__row_free(row);
+	if (r != -ENOENT)
+		return r;
+	jl__sys_remove_tree(node->jobs_fd, id);
+	return 0;
+}
+
+static int settle_mark(jl_node *node, int dir, const char *name, jl_error **err)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	char id[JL__MARK_ENTRY];
 	int r;
 
-	if (fd < 0 || !lock_mark(dir, id, fd, LOCK_NB))
+	if (fd < 0 || !lock_mark(dir, name, fd, LOCK_NB))
 		return 0;
-	r = jl__store_get_id(node->store, id, &row, err);
-	jl__row_free(row);
-	if (r == -ENOENT)
-		jl__sys_remove_tree(node->jobs_fd, id);
-	else if (r < 0)
-		return r;
-	(void)unlinkat(dir, id, 0);
-	return 0;
+	r = settle_job(node, name, err);
+	while (r == 0 && read(fd, id, sizeof(id)) == sizeof(id)) {
+		id[sizeof(id) - 1] = '\0';
+		r = settle_job(node, id, err);
+	}
+	if (r == 0)
+		(void)unlinkat(dir, name, 0);
+	return r;
 }
 
 int jl__doubt_settle(jl_node *node, jl_error **err)
@@ -178,7 +191,7 @@ int jl__doubt_settle(jl_node *node, jl_error **err)
 	}
 	while (r == 0 && (entry = readdir(list)))
 		if (entry->d_name[0] != '.')
-			r = settle_one(node, dir, entry->d_name, err);
+			r = settle_mark(node, dir, entry->d_name, err);
 	(void)closedir(list);
 	return r;
 }

@@ -18,6 +18,9 @@
 
 #define STORE "node.db"
 
+/* Keys of what the node's timer is set to. */
+enum { TIMER_DUE, TIMER_AGAIN };
+
 uint64_t jl__now_usec(void)
 {
 	struct timespec now;
@@ -262,10 +265,15 @@ int jl__node_plan(jl_node *node, jl_error **err)
 	if (r < 0)
 		return r;
 	if (next == UINT64_MAX) {
-		(void)jl_sched_remove(node->sched, 0);
+		(void)jl_sched_remove(node->sched, TIMER_DUE);
 		return 0;
 	}
-	return jl_sched_add(node->sched, 0, next) < 0 ? jl__oom(err) : 0;
+	return jl_sched_add(node->sched, TIMER_DUE, next) < 0 ? jl__oom(err) : 0;
+}
+
+int jl__node_again(jl_node *node, uint64_t usec, jl_error **err)
+{
+	return jl_sched_add(node->sched, TIMER_AGAIN, usec) < 0 ? jl__oom(err) : 0;
 }
 
 int jl_node_process(jl_node *node, jl_error **ret_err)

@@ -6,10 +6,10 @@
  *
  *   <state>/node.db          the store
  *   <state>/jobs/<uuid>/     upload (staged files), and for each try a folder <run> with
- *                            what spawn/durable.h says, or `ended` when there is no
- * result <state>/doubt/<uuid>     that job's folder may be there without a row: an upload
- * that is being handed in, or a deletion; locked while somebody is at it <state>/staging/
- * uploads before they are handed in (upload/upload.h)
+ *                            what spawn/durable.h says, or `ended` without a result
+ *   <state>/doubt/<uuid>     folders of jobs may be there without a row: an upload that
+ *                            is being handed in, or a deletion; locked meanwhile
+ *   <state>/staging/         uploads before they are handed in (upload/upload.h)
  */
 #ifndef JL_NODE_NODE_H
 #define JL_NODE_NODE_H
@@ -103,6 +103,8 @@ uint64_t jl__now_usec(void);
 void jl__config_done(struct jl_node_config *config);
 /* Sets the timer to what is due next. */
 int jl__node_plan(jl_node *node, jl_error **err);
+/* Has the node processed again at that time, whatever is due. */
+int jl__node_again(jl_node *node, uint64_t usec, jl_error **err);
 
 /* ---- identity.c: which process is it ---- */
 
@@ -125,7 +127,9 @@ int jl__run_folder(const jl_node *node, const char *id, uint64_t run, bool make)
 /* Says to readers of the log that there will be no result. */
 void jl__run_ended(const jl_node *node, const char *id, uint64_t run);
 uint64_t jl__run_log_bytes(int run_folder);
-/* A locked mark in doubt/, held by its descriptor. */
+/* A locked mark in doubt/, held by its descriptor. It stands for the job it is named
+ * after, or for those whose ids it holds, each with a line end behind. */
+#define JL__MARK_ENTRY 37
 int jl__doubt_begin(const jl_node *node, const char *id, jl_error **err);
 void jl__doubt_end(const jl_node *node, const char *id, int fd);
 /* Settles what processes that are gone left in doubt. */
@@ -201,7 +205,7 @@ int jl__due_next(const char *rule, uint64_t last, uint64_t now, uint64_t *ret,
 /* After the commit of an end: what was uploaded is not needed any more. Those of a
  * recurring job are shared by its runs and go when nobody can want them. */
 void jl__uploads_drop(jl_node *node, const struct jl__row *row);
-int jl__job_delete(jl_node *node, const struct jl__row *row, jl_error **err);
+/* Removes what is older than it is to be kept, in steps. */
 int jl__retain(jl_node *node, jl_error **err);
 
 /* ---- info.c ---- */

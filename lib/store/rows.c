@@ -281,7 +281,7 @@ int jl__store_next_change(struct jl__store *store, uint64_t after, struct jl__ro
 /* ---- several ---- */
 
 int jl__store_list(struct jl__store *store, uint32_t states, const char *name,
-		   uint32_t limit, jl_error **err)
+		   uint64_t below, uint32_t limit, jl_error **err)
 {
 	sqlite3_stmt *statement;
 	int r = jl__store_statement(store, ST_LIST, &statement, err);
@@ -291,7 +291,9 @@ int jl__store_list(struct jl__store *store, uint32_t states, const char *name,
 	(void)store->sqlite->bind_int64(statement, 1, states ? states : UINT32_MAX);
 	if (name)
 		(void)store->sqlite->bind_text(statement, 2, name, -1, SQLITE_TRANSIENT);
-	(void)store->sqlite->bind_int64(statement, 3, limit ? (int64_t)limit : -1);
+	(void)store->sqlite->bind_int64(
+		statement, 3, below && below < INT64_MAX ? (int64_t)below : INT64_MAX);
+	(void)store->sqlite->bind_int64(statement, 4, limit ? (int64_t)limit : -1);
 	store->cursor = statement;
 	return 0;
 }

@@ -127,8 +127,8 @@ static const char *const plain[ST_KINDS] = {
 static const char *const rows[ST_KINDS] = {
 	[ST_GET] = "WHERE number = ?1",
 	[ST_GET_ID] = "WHERE id = ?1",
-	[ST_LIST] = "WHERE (?1 >> state) & 1 AND (?2 IS NULL OR name = ?2)"
-		    " ORDER BY number DESC LIMIT ?3",
+	[ST_LIST] = "WHERE number < ?3 AND (?1 >> state) & 1"
+		    " AND (?2 IS NULL OR name = ?2) ORDER BY number DESC LIMIT ?4",
 	[ST_LIST_ACTIVE] = "WHERE state IN (2, 3) OR (state = 1 AND claim IS NOT NULL)"
 			   " ORDER BY number",
 	[ST_LIST_OLD] =

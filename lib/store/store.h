@@ -145,9 +145,10 @@ void jl__details_done(struct jl__details *details);
 int jl__store_find_prefix(struct jl__store *store, const char *prefix, char ids[4][37],
 			  uint32_t *ret_count, jl_error **err);
 
-/* Rows one after the other; one cursor at a time, ended by 0, a failure or _end(). */
+/* Rows one after the other; one cursor at a time, ended by 0, a failure or _end().
+ * below: only those with a lower number; 0: all. */
 int jl__store_list(struct jl__store *store, uint32_t states, const char *name,
-		   uint32_t limit, jl_error **err);
+		   uint64_t below, uint32_t limit, jl_error **err);
 /* Those that are being started, run, or wait for a certain process to start them. */
 int jl__store_list_active(struct jl__store *store, jl_error **err);
 /* Of ended ones, those to go: beyond the newest keep, or ended before. 0: no such rule.

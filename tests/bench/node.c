@@ -2,11 +2,16 @@
 /*
  * What it costs to ask a node: with many ended jobs in its store ("stored N"), and with
  * many that run ("running N"). A line for each question: its name, and the median of
- * several times in milliseconds.
+ * several times in milliseconds. "delete N": the same for deleting all of N ended jobs
+ * with their folders, once, and for the longest that a write of another process had to
+ * wait meanwhile.
  */
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,7 +57,7 @@ static int ask_open(void)
 static int list(uint32_t states, const char *name, uint32_t limit)
 {
 	jl_job_list *jobs = NULL;
-	int r = jl_node_list(node, states, name, limit, &jobs, &err);
+	int r = jl_node_list(node, states, name, 0, limit, &jobs, &err);
 
 	jl_job_list_free(jobs);
 	return r;
@@ -165,8 +170,36 @@ static int pack(struct jl__buf *buf)
 	return r;
 }
 
+/* What a job leaves in its folder. */
+static int put_folder(const char *id)
+{
+	static const char *const files[] = { "begun", "started", "log", "log.index",
+					     "result" };
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%s/jobs", base);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, sizeof(path), "%s/jobs/%s", base, id);
+	if (mkdir(path, 0700) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/jobs/%s/1", base, id);
+	if (mkdir(path, 0700) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char text[256] = { 0 };
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "%s/jobs/%s/1/%s", base, id, files[i]);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0 || (i && write(fd, text, sizeof(text)) < 0))
+			return -1;
+		(void)close(fd);
+	}
+	return 0;
+}
+
 static int put_row(struct jl__store *store, uint32_t i, uint32_t count, uint64_t now,
-		   const struct jl__buf *spec)
+		   const struct jl__buf *spec, bool folders)
 {
 	static const char command[] = "python3\0train.py\0--epochs=10";
 	struct jl__details details = { .spec = spec->data, .spec_len = spec->len };
@@ -188,10 +221,12 @@ static int put_row(struct jl__store *store, uint32_t i, uint32_t count, uint64_t
 	row.command_len = sizeof(command);
 	if (i == count / 2)
 		(void)snprintf(some_id, sizeof(some_id), "%s", id);
+	if (r == 0 && folders)
+		r = put_folder(id);
 	return r < 0 ? r : jl__store_insert(store, &row, &details, &err);
 }
 
-static int fill_store(uint32_t count)
+static int fill_store(uint32_t count, bool folders)
 {
 	struct jl__buf spec = JL__BUF_INIT(JL__BLOB_MAX);
 	struct timespec clock;
@@ -207,7 +242,8 @@ static int fill_store(uint32_t count)
 	if (r == 0)
 		r = jl__store_begin(store, false, &err);
 	for (uint32_t i = 0; r == 0 && i < count; i++)
-		r = put_row(store, i, count, (uint64_t)clock.tv_sec * 1000000, &spec);
+		r = put_row(store, i, count, (uint64_t)clock.tv_sec * 1000000, &spec,
+			    folders);
 	if (r == 0)
 		r = jl__store_commit(store, &err);
 	jl__buf_done(&spec);
@@ -246,7 +282,7 @@ static int start_jobs(uint32_t count)
 static int stop_jobs(void)
 {
 	jl_job_list *jobs = NULL;
-	int r = jl_node_list(node, 1U << JL_STATE_RUNNING, NULL, 0, &jobs, &err);
+	int r = jl_node_list(node, 1U << JL_STATE_RUNNING, NULL, 0, 0, &jobs, &err);
 	uint32_t left = 1;
 
 	for (uint32_t i = 0; r == 0 && i < jl_job_list_count(jobs); i++)
@@ -256,7 +292,7 @@ static int stop_jobs(void)
 	while (r == 0 && left > 0) {
 		r = jl_node_process(node, &err);
 		if (r == 0)
-			r = jl_node_list(node, 1U << JL_STATE_RUNNING, NULL, 0, &jobs,
+			r = jl_node_list(node, 1U << JL_STATE_RUNNING, NULL, 0, 0, &jobs,
 					 &err);
 		left = r == 0 ? jl_job_list_count(jobs) : 0;
 		if (r == 0)
@@ -282,17 +318,73 @@ static int open_here(void)
 	return r;
 }
 
+/* ---- deleting ---- */
+
+static bool deleted;
+
+/* Another process, as far as the store is concerned. */
+static void *write_meanwhile(void *data)
+{
+	uint64_t *longest = data;
+	struct jl__store *store = NULL;
+	char path[64];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/node.db", base);
+	r = jl__store_open(path, &store, NULL);
+	while (r == 0 && !__atomic_load_n(&deleted, __ATOMIC_RELAXED)) {
+		uint64_t start = loop_now(), took;
+
+		r = jl__store_begin(store, false, NULL);
+		if (r == 0)
+			r = jl__store_add_net(store, "bench", "10.0.0.0/24", NULL);
+		if (r == 0)
+			r = jl__store_commit(store, NULL);
+		jl__store_rollback(store);
+		took = loop_now() - start;
+		if (took > *longest)
+			*longest = took;
+		(void)usleep(5000);
+	}
+	(void)jl__store_close(store);
+	if (r < 0)
+		*longest = UINT64_MAX;
+	return NULL;
+}
+
+static int delete_all(void)
+{
+	uint32_t gone = 0, skipped = 0;
+	uint64_t longest = 0, start;
+	pthread_t writer;
+	int r;
+
+	if (pthread_create(&writer, NULL, write_meanwhile, &longest) != 0)
+		return -1;
+	start = loop_now();
+	r = jl_node_delete_all(node, &gone, &skipped, &err);
+	start = loop_now() - start;
+	__atomic_store_n(&deleted, true, __ATOMIC_RELAXED);
+	(void)pthread_join(writer, NULL);
+	printf("delete all %u: %.3f\nlongest wait of others: %.3f\n", gone,
+	       (double)start / 1e6, (double)longest / 1e6);
+	return r;
+}
+
 static int measure(const char *what, uint32_t count)
 {
+	bool folders = strcmp(what, "delete") == 0;
 	int stopped, r;
 
 	if (!mkdtemp(base))
 		return -1;
 	if (strcmp(what, "running") != 0) {
-		r = fill_store(count);
+		r = fill_store(count, folders);
 		if (r == 0)
 			r = open_here();
-		return r < 0 ? complain("cannot fill the store") : ask_all();
+		if (r < 0)
+			return complain("cannot fill the store");
+		return folders ? delete_all() : ask_all();
 	}
 	r = open_here();
 	if (r == 0)
@@ -311,7 +403,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc != 3) {
-		(void)fprintf(stderr, "usage: node stored|running COUNT\n");
+		(void)fprintf(stderr, "usage: node stored|running|delete COUNT\n");
 		return 2;
 	}
 	r = measure(argv[1], (uint32_t)strtoul(argv[2], NULL, 10));

@@ -321,6 +321,9 @@ def the_extended_list_has_filters_and_pages():
         if not page:
             break
     same(everything, [job.uuid for job in client.job("ListJobs").jobs], "all pages")
+    below = str(first.jobs[0].details.number)
+    same([job.uuid for job in client.call(path, page=below, limit=2).jobs],
+         everything[everything.index(first.jobs[0].uuid) + 1:][:2], "a limit behind a page")
     same([job.uuid for job in client.call(path, name="listed-2").jobs],
          [job.uuid for job in client.job("ListJobs").jobs if job.name == "listed-2"])
     same(code_of(client.call, path, states=["ODD"])[0], "INVALID_ARGUMENT")

@@ -360,7 +360,7 @@ static int look_at(jl_node *node, const char *id, jl_error **err)
 	int r = jl_node_get(node, id, &info, err);
 
 	if (r == 0)
-		r = jl_node_list(node, 0, NULL, 1, &list,
+		r = jl_node_list(node, 0, NULL, 0, 1, &list,
 				 err); /* rounds that failed left more */
 	if (r == 0)
 		r = jl_node_open_log(node, id, JL_LOG_FOLLOW, &log, err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 char state[64];
@@ -134,6 +135,22 @@ void ck_ends(const char *id, int as, int exit_code)
 	ck_assert_str_eq(jl_state_name(state_of(id)), jl_state_name(as));
 	if (exit_code >= 0)
 		ck_assert_int_eq((int)number(id, JL_INFO_EXIT_CODE), exit_code);
+}
+
+void end_many(unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		jl_submission *sub = script("exit 0");
+		char *id;
+
+		ck_ok(jl_submission_set_due(sub, UINT64_C(1000000) * (uint64_t)time(NULL) +
+							 UINT64_C(3600000000), &err));
+		/* Nobody needs them after a power cut. */
+		jl_submission_set_attached(sub, 1);
+		id = submit(sub);
+		ck_ok(jl_node_cancel(node, id, &err));
+		free(id);
+	}
 }
 
 char *log_of(const char *id, uint32_t flags)

@@ -28,6 +28,8 @@ char *text_of(const char *id, int what);
 int state_of(const char *id);
 /* Waits and checks how it ended. */
 void ck_ends(const char *id, int as, int exit_code);
+/* Ended jobs with folders that cost nothing to make: scheduled and canceled. */
+void end_many(unsigned int count);
 /* What the log has, to be freed: both streams, up to the end. */
 char *log_of(const char *id, uint32_t flags);
 /* Runs jl_node_process() until the job has this state. */

@@ -365,7 +365,7 @@ START_TEST(old_jobs_are_removed)
 		free(id);
 	}
 	ck_ok(jl_node_process(node, &err));
-	ck_ok(jl_node_list(node, 0, NULL, 0, &list, &err));
+	ck_ok(jl_node_list(node, 0, NULL, 0, 0, &list, &err));
 	ck_assert_uint_eq(jl_job_list_count(list), 2);
 	ck_assert_uint_eq(
 		jl_job_info_get_number(jl_job_list_get(list, 0), JL_INFO_NUMBER), 4);
@@ -374,9 +374,73 @@ START_TEST(old_jobs_are_removed)
 	ck_ok(jl_node_config_set_number(config, JL_NODE_KEEP_USEC, 1, &err));
 	node = open_node();
 	ck_ok(jl_node_process(node, &err));
-	ck_ok(jl_node_list(node, 0, NULL, 0, &list, &err));
+	ck_ok(jl_node_list(node, 0, NULL, 0, 0, &list, &err));
 	ck_assert_uint_eq(jl_job_list_count(list), 0);
 	jl_job_list_free(list);
+}
+END_TEST
+
+static uint32_t in_list(uint64_t below, uint32_t limit)
+{
+	jl_job_list *list;
+	uint32_t count;
+
+	ck_ok(jl_node_list(node, 0, NULL, below, limit, &list, &err));
+	count = jl_job_list_count(list);
+	jl_job_list_free(list);
+	return count;
+}
+
+static bool is_ready(int fd)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+
+	return poll(&ready, 1, 0) == 1;
+}
+
+/* Whoever has other work gets to it: neither call goes through all of them. */
+START_TEST(many_jobs_are_deleted_step_by_step)
+{
+	uint32_t deleted = 0, skipped = 0, steps = 1, left;
+	uint64_t below = 0;
+	char *id;
+
+	end_many(450);
+	id = submit_script("sleep 1000");
+	while (jl_node_delete_some(node, &below, &deleted, &skipped, &err) == 1) {
+		steps++;
+		ck_assert_uint_eq(in_list(0, 0), 451 - deleted);
+	}
+	ck_assert_ptr_null(err);
+	ck_assert_uint_gt(steps, 2);
+	ck_assert_uint_eq(deleted, 450);
+	ck_assert_uint_eq(skipped, 1);
+	end_many(450);
+	close_node(node);
+	ck_ok(jl_node_config_set_number(config, JL_NODE_KEEP_JOBS, 2, &err));
+	node = open_node();
+	for (steps = 0; (left = in_list(0, 0)) > 3; steps++) {
+		ck_ok(jl_node_process(node, &err));
+		ck_assert_uint_gt(left, in_list(0, 0));
+		ck_assert_msg(in_list(0, 0) == 3 || is_ready(jl_node_get_fd(node)),
+			      "%u jobs are left, and nobody is told", in_list(0, 0));
+	}
+	ck_assert_uint_gt(steps, 1);
+	ck_ok(jl_node_stop(node, id, 0, &err));
+	ck_ends(id, JL_STATE_STOPPED, 137);
+	free(id);
+}
+END_TEST
+
+START_TEST(lists_have_pages)
+{
+	end_many(5);
+	ck_assert_uint_eq(in_list(0, 0), 5);
+	ck_assert_uint_eq(in_list(0, 3), 3);
+	ck_assert_uint_eq(in_list(3, 0), 2);
+	ck_assert_uint_eq(in_list(3, 1), 1);
+	ck_assert_uint_eq(in_list(1, 0), 0);
+	ck_assert_uint_eq(in_list(UINT64_MAX, 0), 5);
 }
 END_TEST
 
@@ -450,6 +514,8 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, deleting_takes_everything);
 	tcase_add_test(tcase, a_reader_keeps_what_is_deleted);
 	tcase_add_test(tcase, old_jobs_are_removed);
+	tcase_add_test(tcase, many_jobs_are_deleted_step_by_step);
+	tcase_add_test(tcase, lists_have_pages);
 	tcase_add_test(tcase, changes_are_seen_by_everybody);
 	tcase_add_test(tcase, an_idle_node_sleeps);
 	tcase_add_test(tcase, a_closed_node_lets_go_of_its_jobs);

@@ -182,7 +182,7 @@ static void end_all(void)
 
 	do {
 		ck_ok(jl_node_process(node, &err));
-		ck_ok(jl_node_list(node, 0xf, NULL, 0, &list, &err));
+		ck_ok(jl_node_list(node, 0xf, NULL, 0, 0, &list, &err));
 		waiting = jl_job_list_count(list);
 		jl_job_list_free(list);
 		process_for(waiting ? 0.05 : 0);
@@ -208,7 +208,7 @@ START_TEST(callers_killed_at_any_moment)
 	}
 	node = open_node();
 	end_all();
-	ck_ok(jl_node_list(node, 0, NULL, 0, &list, &err));
+	ck_ok(jl_node_list(node, 0, NULL, 0, 0, &list, &err));
 	for (uint32_t i = 0; i < jl_job_list_count(list); i++)
 		ck_whole(jl_job_list_get(list, i));
 	note("%u jobs accepted, %u in the store, %u callers killed", count,
@@ -228,6 +228,49 @@ START_TEST(callers_killed_at_any_moment)
 	(void)close(pipes[0]);
 	(void)close(pipes[1]);
 	free(accepted);
+}
+END_TEST
+
+/* ---- deletions ---- */
+
+static void delete_and_die(double seconds)
+{
+	pid_t child = fork();
+	int status;
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		node = open_node();
+		_exit(jl_node_delete_all(node, NULL, NULL, &err) == 0 ? 0 : 1);
+	}
+	pause_for(seconds);
+	(void)kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+}
+
+START_TEST(deletions_killed_at_any_moment)
+{
+	unsigned int rounds = 0, left = 450;
+	jl_job_list *list;
+
+	set_seed();
+	end_many(left);
+	close_node(node);
+	for (; left > 0; rounds++) {
+		delete_and_die(some(0.03) * patience);
+		/* What was deleted is gone as a whole, what was not is there as a whole.
+		 */
+		node = open_node();
+		ck_ok(jl_node_list(node, 0, NULL, 0, 0, &list, &err));
+		left = jl_job_list_count(list);
+		jl_job_list_free(list);
+		ck_assert_uint_eq(in_folder("jobs"), left);
+		ck_assert_uint_eq(in_folder("doubt"), 0);
+		close_node(node);
+	}
+	note("%u callers killed", rounds);
+	node = open_node();
 }
 END_TEST
 
@@ -292,7 +335,7 @@ static char *wait_for_one(uint32_t states)
 	while (!id) {
 		ck_assert(now() < end);
 		pause_for(0.01);
-		ck_ok(jl_node_list(node, states, NULL, 0, &list, &err));
+		ck_ok(jl_node_list(node, states, NULL, 0, 0, &list, &err));
 		if (jl_job_list_count(list) == 1)
 			id = strdup(jl_job_info_get_id(jl_job_list_get(list, 0)));
 		jl_job_list_free(list);
@@ -350,6 +393,7 @@ static void add(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, node_set_up, node_tear_down);
 	tcase_add_test(tcase, callers_killed_at_any_moment);
+	tcase_add_test(tcase, deletions_killed_at_any_moment);
 	tcase_add_loop_test(tcase, a_start_that_was_never_begun_is_made_again, 0, 2);
 	tcase_add_test(tcase, a_dead_supervisor_loses_jobs_and_says_so);
 }

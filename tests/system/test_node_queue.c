@@ -168,7 +168,7 @@ START_TEST(processes_share_a_node)
 		ck_assert_int_eq(status, 0);
 	}
 	node = open_node();
-	ck_ok(jl_node_list(node, 0, NULL, 0, &list, &err));
+	ck_ok(jl_node_list(node, 0, NULL, 0, 0, &list, &err));
 	ck_assert_uint_eq(jl_job_list_count(list), PROCESSES * EACH);
 	for (uint32_t i = 0; i < PROCESSES * EACH; i++) {
 		const jl_job_info *info = jl_job_list_get(list, i);
@@ -297,7 +297,7 @@ static uint32_t runs_of(const char *id, jl_job_list **ret)
 	uint32_t found = 0;
 	jl_job_list *list;
 
-	ck_ok(jl_node_list(node, 0, NULL, 0, &list, &err));
+	ck_ok(jl_node_list(node, 0, NULL, 0, 0, &list, &err));
 	for (uint32_t i = 0; i < jl_job_list_count(list); i++)
 		found += jl_job_info_get_number(jl_job_list_get(list, i),
 						JL_INFO_SERIES) == series;

@@ -181,7 +181,7 @@ static uint32_t jobs_in(uint32_t states)
 	jl_job_list *list;
 	uint32_t count;
 
-	ck_ok(jl_node_list(node, states, NULL, 0, &list, &err));
+	ck_ok(jl_node_list(node, states, NULL, 0, 0, &list, &err));
 	count = jl_job_list_count(list);
 	jl_job_list_free(list);
 	return count;
@@ -253,7 +253,7 @@ START_TEST(a_run_that_outlives_its_series_keeps_the_uploads)
 	ck_ok(jl_submission_set_recurrence(sub, "every 1s", &err));
 	id = submit(sub);
 	process_for(1.5);
-	ck_ok(jl_node_list(node, 1U << JL_STATE_RUNNING, NULL, 0, &list, &err));
+	ck_ok(jl_node_list(node, 1U << JL_STATE_RUNNING, NULL, 0, 0, &list, &err));
 	ck_assert_uint_eq(jl_job_list_count(list), 1);
 	run = strdup(jl_job_info_get_id(jl_job_list_get(list, 0)));
 	jl_job_list_free(list);

@@ -327,7 +327,7 @@ START_TEST(the_log_is_kept_and_stays_small)
 	/* Ten pages and more for each of them, some times over: it is written over. */
 	ck_assert_int_gt((int)size, 1 << 20);
 	ck_assert_int_lt((int)size, 3 << 19);
-	ck_ok(jl__store_list(store, 0, NULL, 0, &err));
+	ck_ok(jl__store_list(store, 0, NULL, 0, 0, &err));
 	for (int i = 0; i < 100; i++) {
 		struct jl__row *row;
 
@@ -374,7 +374,7 @@ START_TEST(what_is_deleted_is_in_no_file)
 	ck_assert(is_in("-wal", secret));
 	/* Who reads is not waited for. */
 	ck_ok(jl__store_open(path, &reader, &err));
-	ck_ok(jl__store_list(reader, 0, NULL, 0, &err));
+	ck_ok(jl__store_list(reader, 0, NULL, 0, 0, &err));
 	ck_assert_int_eq(jl__store_next(reader, &seen, &err), 1);
 	jl__row_free(seen);
 	ck_ok(jl__store_begin(store, false, &err));
