@@ -55,13 +55,11 @@ int jl__rpc_server_listen(struct jl__rpc_server *server, int fd, enum jl__rpc_en
 
 void jl__rpc_listeners_close(struct jl__rpc_server *server)
 {
-	while (server->listeners) {
-		struct jl__rpc_listener *first = server->listeners;
-
-		server->listeners = first->next;
-		(void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, first->fd, NULL);
-		(void)jl__close(first->fd);
-		jl__free(first);
+	/* Events of them may be fetched already: the objects go with the server. */
+	for (struct jl__rpc_listener *one = server->listeners; one; one = one->next) {
+		(void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, one->fd, NULL);
+		(void)jl__close(one->fd);
+		one->fd = -EBADF;
 	}
 }
 
@@ -77,6 +75,18 @@ void jl__rpc_listeners_rest(struct jl__rpc_server *server, bool rest)
 	if (rest)
 		jl__rpc_timer_set(&server->timers, &server->rest,
 				  jl__rpc_now_usec() + 100000);
+}
+
+/* A socket that takes both families shows IPv4 as a part of IPv6. */
+static void unmap(struct sockaddr_storage *addr)
+{
+	const struct sockaddr_in6 *v6 = (const void *)addr;
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = v6->sin6_port };
+
+	if (addr->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		return;
+	memcpy(&v4.sin_addr, v6->sin6_addr.s6_addr + 12, 4);
+	memcpy(addr, &v4, sizeof(v4));
 }
 
 /* Of whom connections are counted together. */
@@ -161,7 +171,7 @@ static void out_of_descriptors(struct jl__rpc_listener *listener)
 
 void jl__rpc_accept(struct jl__rpc_listener *listener)
 {
-	for (int i = 0; i < ACCEPTS; i++) {
+	for (int i = 0; i < ACCEPTS && listener->fd >= 0; i++) {
 		struct sockaddr_storage addr = { 0 };
 		socklen_t len = sizeof(addr);
 		int fd = accept4(listener->fd, (struct sockaddr *)&addr, &len,
@@ -169,6 +179,7 @@ void jl__rpc_accept(struct jl__rpc_listener *listener)
 
 		if (fd >= 0) {
 			listener->server->counts.accepted++;
+			unmap(&addr);
 			let_in(listener, fd, (const struct sockaddr *)&addr);
 			continue;
 		}

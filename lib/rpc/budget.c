@@ -22,13 +22,9 @@ static uint64_t held_by(const struct jl__rpc_conn *conn)
 {
 	uint64_t held = 0;
 
-	for (const struct jl__rpc_conn *one = conn->server->conns; one; one = one->next) {
-		if (one != conn && !same_caller(&one->peer, &conn->peer))
-			continue;
-		for (const struct jl__rpc_call *call = one->calls; call;
-		     call = call->next)
-			held += call->granted + call->kept;
-	}
+	for (const struct jl__rpc_conn *one = conn->server->conns; one; one = one->next)
+		if (one == conn || same_caller(&one->peer, &conn->peer))
+			held += one->held;
 	return held;
 }
 
@@ -49,6 +45,7 @@ static bool fits(const struct jl__rpc_call *call, size_t len)
 static void give(struct jl__rpc_call *call, size_t len)
 {
 	call->granted = len;
+	call->conn->held += len;
 	call->conn->server->counts.upload_bytes += len;
 }
 
@@ -73,12 +70,10 @@ bool jl__rpc_budget_take(struct jl__rpc_call *call, size_t len)
 	return false;
 }
 
-void jl__rpc_budget_leave(struct jl__rpc_call *call)
+static void unlink_waiting(struct jl__rpc_call *call)
 {
 	struct jl__rpc_server *server = call->conn->server;
 
-	if (call->grant != JL__RPC_GRANT_WAITS)
-		return;
 	call->grant = JL__RPC_GRANT_NONE;
 	if (call->prev_wait)
 		call->prev_wait->next_wait = call->next_wait;
@@ -107,10 +102,34 @@ static struct jl__rpc_call *next_in_line(struct jl__rpc_server *server)
 	return NULL;
 }
 
+/* Room was given back, or who stood in front of others went away. */
+static void grant(struct jl__rpc_server *server)
+{
+	struct jl__rpc_call *next;
+
+	/* One that is complete at once gives its room back from inside this loop. */
+	if (server->granting)
+		return;
+	server->granting = true;
+	while ((next = next_in_line(server))) {
+		unlink_waiting(next);
+		give(next, next->frame.length);
+		jl__rpc_conn_dirty(next->conn);
+		jl__rpc_call_granted(next);
+	}
+	server->granting = false;
+}
+
+void jl__rpc_budget_leave(struct jl__rpc_call *call)
+{
+	if (call->grant != JL__RPC_GRANT_WAITS)
+		return;
+	unlink_waiting(call);
+	grant(call->conn->server);
+}
+
 void jl__rpc_budget_give(struct jl__rpc_call *call)
 {
-	struct jl__rpc_server *server = call->conn->server;
-	struct jl__rpc_call *next;
 	size_t back = call->granted;
 
 	/* What a handler keeps is given back with the call. */
@@ -123,16 +142,7 @@ void jl__rpc_budget_give(struct jl__rpc_call *call)
 		call->grant = JL__RPC_GRANT_NONE;
 	if (!back)
 		return;
-	server->counts.upload_bytes -= back;
-	/* One that is complete at once gives its room back from inside this loop. */
-	if (server->granting)
-		return;
-	server->granting = true;
-	while ((next = next_in_line(server))) {
-		jl__rpc_budget_leave(next);
-		give(next, next->frame.length);
-		jl__rpc_conn_dirty(next->conn);
-		jl__rpc_call_granted(next);
-	}
-	server->granting = false;
+	call->conn->held -= back;
+	call->conn->server->counts.upload_bytes -= back;
+	grant(call->conn->server);
 }

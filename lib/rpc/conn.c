@@ -294,6 +294,12 @@ static void proven(struct jl__rpc_conn *conn)
 		jl__rpc_conn_drop(conn, "it has no certificate");
 		return;
 	}
+	/* Begun with certificates that have been replaced meanwhile. */
+	if (SSL_get_SSL_CTX(conn->io.ssl) != conn->server->tls &&
+	    !jl__rpc_tls_accepts(conn->server->tls, conn->io.ssl)) {
+		jl__rpc_conn_drop(conn, "its certificate is not accepted any more");
+		return;
+	}
 	jl__rpc_identity_of_cert(cert, &conn->peer);
 	left = conn->peer.not_after_usec - (int64_t)time(NULL) * 1000000;
 	conn->expire_usec =

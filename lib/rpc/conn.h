@@ -65,6 +65,7 @@ struct jl__rpc_conn {
 	uint64_t credit, credit_usec;
 	struct jl__rpc_call *calls;
 	uint32_t n_calls;
+	uint64_t held; /* of the upload budget, by its calls */
 	nghttp2_session *h2;
 	bool goaway; /* sent the final one */
 	struct {

@@ -95,10 +95,12 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
 	 * hold the others up. Its own window does that.
 	 */
 	(void)nghttp2_session_consume_connection(h2, len);
-	if (call && !call->refused)
+	if (call && !call->refused) {
+		call->body_usec = call->conn->received_usec;
 		jl__rpc_call_body(call, bytes, len);
-	else
+	} else {
 		(void)nghttp2_session_consume_stream(h2, id, len);
+	}
 	return 0;
 }
 

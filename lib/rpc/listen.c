@@ -108,6 +108,13 @@ static int remove_stale(const struct sockaddr_un *addr, jl_error **err)
 	    errno == EAGAIN)
 		return jl__fail(err, -EADDRINUSE, "another daemon listens on %s",
 				addr->sun_path);
+	/* A socket of another kind, or of somebody who keeps us out: not ours to remove.
+	 */
+	if (errno != ECONNREFUSED && errno != ENOENT)
+		return jl__fail_errno(
+			err, -errno,
+			"cannot tell whether %s is in use: remove it by hand",
+			addr->sun_path);
 	if (unlink(addr->sun_path) < 0 && errno != ENOENT)
 		return jl__fail_errno(err, -errno, "cannot remove the old socket %s",
 				      addr->sun_path);

@@ -87,10 +87,11 @@ static bool is(const char *name, size_t name_len, const char *wanted)
 	return name_len == strlen(wanted) && memcmp(name, wanted, name_len) == 0;
 }
 
+/* What is too long to be of use is not kept: there may be thousands of calls. */
 static void keep(char **slot, const char *value, size_t len)
 {
 	jl__free(*slot);
-	*slot = jl__strndup(value, len);
+	*slot = len <= PATH_MAX_BYTES ? jl__strndup(value, len) : NULL;
 }
 
 void jl__rpc_call_take_header(struct jl__rpc_call *call, const char *name,
@@ -180,7 +181,7 @@ static bool is_sound(struct jl__rpc_call *call)
 		return false;
 	}
 	call->grpc = call->post;
-	if (!call->path || call->path_len > PATH_MAX_BYTES) {
+	if (!call->path) {
 		jl__rpc_call_finish(call, JL__RPC_INVALID_ARGUMENT,
 				    "the path is missing or too long");
 		return false;
@@ -402,7 +403,6 @@ void jl__rpc_call_body(struct jl__rpc_call *call, const uint8_t *data, size_t le
 {
 	size_t used = 0;
 
-	call->body_usec = call->conn->received_usec;
 	if (!call->method || call->method->kind == JL__RPC_GET) {
 		jl__rpc_h2_used(call, len);
 		return;
@@ -439,6 +439,9 @@ void jl__rpc_call_body_end(struct jl__rpc_call *call)
 	} else if (!call->whole) {
 		refuse_body(call, JL__RPC_INVALID_ARGUMENT,
 			    "the request holds no message");
+	} else if (jl__rpc_call_left_usec(call) == 0) {
+		/* Its timer fires at the end of the turn only. */
+		refuse_body(call, JL__RPC_DEADLINE_EXCEEDED, "the deadline passed");
 	} else {
 		call->started = true;
 		call->conn->credit += 4; /* a sound request is no flood */
@@ -477,6 +480,8 @@ void jl__rpc_call_resume(struct jl__rpc_call *call)
 	jl__buf_done(&early);
 	if (call->ready && !call->refused)
 		jl__rpc_call_body_end(call);
+	/* While it was paused there was no time limit. */
+	jl__rpc_call_arm(call);
 	jl__rpc_conn_dirty(call->conn);
 }
 

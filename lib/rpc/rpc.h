@@ -224,6 +224,7 @@ int jl__rpc_server_process(struct jl__rpc_server *server);
 /*
  * Stops accepting and tells every peer so; calls may finish for grace_usec, then the rest
  * is ended with UNAVAILABLE. jl__rpc_server_drained() says when nothing is open any more.
+ * Again with less time, it is over earlier.
  */
 void jl__rpc_server_drain(struct jl__rpc_server *server, uint64_t grace_usec);
 bool jl__rpc_server_drained(const struct jl__rpc_server *server);

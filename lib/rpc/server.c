@@ -181,7 +181,14 @@ void jl__rpc_server_free(struct jl__rpc_server *server)
 	if (!server)
 		return;
 	server->processing = true; /* nobody needs to be woken any more */
+	server->granting = true;   /* and what waits for room does not begin now */
 	jl__rpc_listeners_close(server);
+	while (server->listeners) {
+		struct jl__rpc_listener *first = server->listeners;
+
+		server->listeners = first->next;
+		jl__free(first);
+	}
 	while (server->conns)
 		jl__rpc_conn_free(server->conns);
 	nghttp2_session_callbacks_del(server->callbacks);
@@ -345,18 +352,22 @@ int jl__rpc_server_fd(const struct jl__rpc_server *server)
 
 void jl__rpc_server_drain(struct jl__rpc_server *server, uint64_t grace_usec)
 {
-	uint64_t now = jl__rpc_now_usec();
+	uint64_t now = jl__rpc_now_usec(), end = jl__rpc_after(now, grace_usec);
 
-	if (server->draining)
+	/* Asked again, it may become earlier and not later. */
+	if (server->draining && end >= server->drain_usec)
 		return;
-	server->draining = true;
-	server->drain_usec = jl__rpc_after(now, grace_usec);
-	jl__rpc_listeners_close(server);
-	for (struct jl__rpc_conn *conn = server->conns; conn; conn = conn->next)
-		jl__rpc_conn_drain(conn);
+	server->drain_usec = end;
+	if (!server->draining) {
+		server->draining = true;
+		jl__rpc_listeners_close(server);
+		for (struct jl__rpc_conn *conn = server->conns; conn; conn = conn->next)
+			jl__rpc_conn_drain(conn);
+	}
 	/* About a round trip for the notice, then the final word. */
-	jl__rpc_timer_set(&server->timers, &server->drain,
-			  now + (grace_usec < 400000 ? grace_usec / 2 : 200000));
+	if (!server->final)
+		end = now + (grace_usec < 400000 ? grace_usec / 2 : 200000);
+	jl__rpc_timer_set(&server->timers, &server->drain, end);
 	jl__rpc_server_kick(server);
 }
 

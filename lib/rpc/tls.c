@@ -132,34 +132,50 @@ static int use_ca(SSL_CTX *ctx, const char *pem, bool announce, jl_error **err)
 	return 0;
 }
 
+/* An outdated list would refuse everybody; better not to start with it. */
+static bool is_outdated(const X509_CRL *crl)
+{
+	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+
+	return next && X509_cmp_current_time(next) < 0;
+}
+
+static int add_crl(X509_STORE *store, X509_CRL *crl, jl_error **err)
+{
+	if (is_outdated(crl))
+		return jl__fail(err, -EINVAL,
+				"the revocation list is outdated: make a new one");
+	if (X509_STORE_add_crl(store, crl) != 1 ||
+	    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) != 1)
+		return jl__fail(err, -EINVAL, "the revocation list cannot be used: %s",
+				last_reason());
+	return 0;
+}
+
+/* One list, or one of each CA there is. */
 static int use_crl(SSL_CTX *ctx, const char *pem, jl_error **err)
 {
 	_cleanup_(bio_free) BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	X509_CRL *crl;
-	int r;
+	unsigned count = 0;
+	int r = 0;
 
 	if (!bio)
 		return jl__oom(err);
-	crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
-	if (!crl)
+	for (; r == 0; count++) {
+		X509_CRL *crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+
+		if (!crl)
+			break;
+		r = add_crl(SSL_CTX_get_cert_store(ctx), crl, err);
+		X509_CRL_free(crl);
+	}
+	if (r == 0 && count == 0)
 		return jl__fail(err, -EINVAL,
 				"the revocation list is no PEM list (%s): it begins with "
 				"-----BEGIN X509 CRL-----",
 				last_reason());
-	r = X509_STORE_add_crl(store, crl) == 1 &&
-	    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1;
-	/* An outdated list would refuse everybody; better not to start with it. */
-	if (r && X509_CRL_get0_nextUpdate(crl) &&
-	    X509_cmp_current_time(X509_CRL_get0_nextUpdate(crl)) < 0) {
-		X509_CRL_free(crl);
-		return jl__fail(err, -EINVAL,
-				"the revocation list is outdated: make a new one");
-	}
-	X509_CRL_free(crl);
-	return r ? 0
-		 : jl__fail(err, -EINVAL, "the revocation list cannot be used: %s",
-			    last_reason());
+	ERR_clear_error();
+	return r;
 }
 
 static SSL_CTX *new_ctx(const SSL_METHOD *method)
@@ -253,6 +269,21 @@ int jl__rpc_tls_client(const char *cert, const char *key, const char *ca,
 	return 0;
 }
 
+bool jl__rpc_tls_accepts(SSL_CTX *ctx, SSL *ssl)
+{
+	X509_STORE_CTX *check = X509_STORE_CTX_new();
+	bool good = check &&
+		    X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(ctx),
+					SSL_get0_peer_certificate(ssl),
+					SSL_get_peer_cert_chain(ssl)) == 1 &&
+		    X509_STORE_CTX_set_default(check, "ssl_client") == 1 &&
+		    X509_verify_cert(check) == 1;
+
+	X509_STORE_CTX_free(check);
+	ERR_clear_error();
+	return good;
+}
+
 bool jl__rpc_tls_revoked(SSL_CTX *ctx, X509 *cert)
 {
 	STACK_OF(X509_OBJECT) *objects =
@@ -266,7 +297,7 @@ bool jl__rpc_tls_revoked(SSL_CTX *ctx, X509 *cert)
 		if (crl &&
 		    X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(cert)) ==
 			    0 &&
-		    X509_CRL_get0_by_cert(crl, &entry, cert) != 0)
+		    X509_CRL_get0_by_cert(crl, &entry, cert) == 1)
 			return true;
 	}
 	return false;

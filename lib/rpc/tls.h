@@ -12,6 +12,8 @@ int jl__rpc_tls_server(const struct jl__rpc_tls *tls, SSL_CTX **ret_ctx, jl_erro
 /* cert, key, ca as in struct jl__rpc_target. */
 int jl__rpc_tls_client(const char *cert, const char *key, const char *ca,
 		       SSL_CTX **ret_ctx, jl_error **err);
+/* Whether the context accepts the certificate of a client that came in by another one. */
+bool jl__rpc_tls_accepts(SSL_CTX *ctx, SSL *ssl);
 /* Whether the context's revocation list has this certificate. */
 bool jl__rpc_tls_revoked(SSL_CTX *ctx, X509 *cert);
 

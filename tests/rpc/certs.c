@@ -148,6 +148,7 @@ static void make_all(void)
 
 	made.crl = list_of(&ca, revoked.cert);
 	made.no_crl = list_of(&ca, NULL);
+	made.other_crl = list_of(&other, NULL);
 	made.revoked = finish(revoked);
 	made.server = finish(make(&ca, "server", NULL, here, -DAY, DAY));
 	made.wrong_name =

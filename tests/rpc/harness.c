@@ -19,17 +19,42 @@
 #include "base/buf.h"
 #include "rpc/pb.h"
 
-static void use(struct jl__rpc_server *server, const struct pem *cert, const char *crl)
+static void use(struct jl__rpc_server *server, const struct pem *cert, const char *ca,
+		const char *crl)
 {
 	jl_error *err = NULL;
-	const struct jl__rpc_tls tls = { cert->cert, cert->key, authority()->ca.cert,
-					 crl };
+	const struct jl__rpc_tls tls = { cert->cert, cert->key, ca, crl };
 	int r = jl__rpc_server_set_tls(server, &tls, &err);
 
 	if (r < 0) {
 		(void)fprintf(stderr, "server: %s\n", jl_error_message(err));
 		_exit(3);
 	}
+}
+
+/* The certificates and the lists of both authorities. */
+static void use_both(struct jl__rpc_server *server)
+{
+	static char ca[16384], crl[16384];
+	const struct authority *all = authority();
+
+	(void)snprintf(ca, sizeof(ca), "%s%s", all->ca.cert, all->other_ca.cert);
+	(void)snprintf(crl, sizeof(crl), "%s%s", all->crl, all->other_crl);
+	use(server, &all->server, ca, crl);
+}
+
+static void control_by(struct jl__rpc_server *server, char what)
+{
+	const struct authority *all = authority();
+
+	if (what == 'h')
+		use(server, &all->server, all->ca.cert, all->no_crl);
+	if (what == 'r')
+		use(server, &all->server, all->ca.cert, all->crl);
+	if (what == 'b')
+		use_both(server);
+	if (what == 't')
+		jl__rpc_server_drain(server, 300000);
 }
 
 static void serve(struct jl__rpc_server *server, int control)
@@ -44,12 +69,7 @@ static void serve(struct jl__rpc_server *server, int control)
 		if (fds[1].revents) {
 			if (read(control, &what, 1) != 1)
 				break;
-			if (what == 'h')
-				use(server, &authority()->server, authority()->no_crl);
-			if (what == 'r')
-				use(server, &authority()->server, authority()->crl);
-			if (what == 't')
-				jl__rpc_server_drain(server, 300000);
+			control_by(server, what);
 		}
 		reads = served.reads;
 		if (jl__rpc_server_process(server) < 0)
@@ -71,7 +91,8 @@ static void run(const struct running *running, const struct jl__rpc_limits *limi
 	(void)signal(SIGTERM, SIG_DFL);
 	if (jl__rpc_server_new(served_methods, limits, &served_hooks, &server, NULL) < 0)
 		_exit(2);
-	use(server, cert ? cert : &authority()->server, authority()->no_crl);
+	use(server, cert ? cert : &authority()->server, authority()->ca.cert,
+	    authority()->no_crl);
 	for (int i = 0; i < 3; i++)
 		if (jl__rpc_server_listen(server, fds[i], entries[i], NULL) < 0)
 			_exit(2);

@@ -33,7 +33,7 @@ struct authority {
 	struct pem revoked;		  /* OU admin, on the list */
 	struct pem foreign;		  /* OU admin, of the other CA */
 	struct pem tricky;		  /* OU "admin\\0x" and a second OU "viewer" */
-	char *crl, *no_crl;
+	char *crl, *no_crl, *other_crl;
 };
 const struct authority *authority(void);
 /* OU admin, ends two seconds after this was asked for first. */
@@ -45,7 +45,9 @@ struct running {
 	pid_t pid;
 	uint16_t port, clear; /* TLS, clear */
 	char local[108];      /* unix socket */
-	int control; /* write 'h': other certificates; 't': drain; 'r': the list */
+	/* Write 'h': other certificates; 'r': with the list; 'b': of both authorities;
+	   't': drain. */
+	int control;
 };
 
 /* With these limits (NULL = the usual ones) and this certificate (NULL = authority's). */

@@ -479,38 +479,6 @@ START_TEST(a_window_of_gigabytes_costs_nothing)
 }
 END_TEST
 
-/* Errors that OpenSSL keeps for later are of one connection, and not of the
- * next one. */
-START_TEST(failed_handshakes_do_no_harm_to_others)
-{
-	struct jl__rpc_client *client;
-	struct jl__rpc_stream *stream = NULL;
-	uint8_t message[64];
-	const uint8_t *data;
-	size_t len = count_message(message, 0, 10, 1, 0), got;
-	int fd;
-
-	begin_with(NULL);
-	client = client_of(&running, &authority()->viewer);
-	ck_assert_int_eq(jl__rpc_stream_open(client, "/test.Echo/Stream", UINT64_MAX,
-					     &stream, NULL),
-			 0);
-	ck_assert_int_eq(jl__rpc_stream_write(stream, message, len), 0);
-	jl__rpc_stream_write_end(stream);
-	for (int i = 0; i < 20; i++) {
-		fd = raw_connect(running.port);
-		raw_write(fd, "\x16\x03\x01\x00\x05\x01\x00\x00\x01x", 10);
-		ck_assert(raw_closed(fd, PATIENCE_MS));
-		(void)close(fd);
-		while (jl__rpc_stream_read(stream, &data, &got) != 1)
-			ck_assert_int_eq(jl__rpc_client_wait(client, PATIENCE, NULL), 0);
-	}
-	jl__rpc_stream_close(stream);
-	jl__rpc_client_free(client);
-	server_stop(&running);
-}
-END_TEST
-
 /*
  * One that was told to go and stays is cut off when its time is over, once: a timer that
  * was set again then kept the server turning for ever.
@@ -719,73 +687,6 @@ START_TEST(the_greedy_leave_room_for_others)
 }
 END_TEST
 
-/* ---- certificates ---- */
-
-START_TEST(certificates_change_under_way)
-{
-	struct jl__rpc_client *good, *bad;
-	struct jl__rpc_stream *kept = NULL, *lost = NULL;
-	uint8_t message[64];
-	size_t len = count_message(message, 0, 10, 10, 0), got;
-	const uint8_t *data;
-	int r;
-
-	begin_with(NULL);
-	good = client_of(&running, &authority()->admin);
-	bad = client_of(&running, &authority()->revoked);
-	ck_assert_int_eq(
-		jl__rpc_stream_open(good, "/test.Echo/Stream", UINT64_MAX, &kept, NULL),
-		0);
-	ck_assert_int_eq(
-		jl__rpc_stream_open(bad, "/test.Echo/Stream", UINT64_MAX, &lost, NULL),
-		0);
-	ck_assert_int_eq(jl__rpc_stream_write(kept, message, len), 0);
-	ck_assert_int_eq(jl__rpc_stream_write(lost, message, len), 0);
-	jl__rpc_stream_write_end(kept);
-	jl__rpc_stream_write_end(lost);
-	server_control(&running, 'h');
-	for (int i = 0; i < 20; i++) {
-		(void)jl__rpc_client_wait(good, 10000, NULL);
-		(void)jl__rpc_client_wait(bad, 10000, NULL);
-	}
-	ck_assert_int_eq(jl__rpc_stream_read(kept, &data, &got), 1);
-	ck_assert_int_eq(jl__rpc_stream_status(kept)->code, -1);
-	ck_assert_int_eq(jl__rpc_stream_status(lost)->code, -1);
-	server_control(&running, 'r');
-	while ((r = jl__rpc_stream_read(lost, &data, &got)) != 0)
-		if (r == -EAGAIN)
-			(void)jl__rpc_client_wait(bad, PATIENCE, NULL);
-	while (jl__rpc_stream_read(kept, &data, &got) == 1)
-		continue;
-	do
-		(void)jl__rpc_client_wait(good, PATIENCE, NULL);
-	while ((r = jl__rpc_stream_read(kept, &data, &got)) == -EAGAIN);
-	ck_assert_int_eq(r, 1);
-	ck_assert_int_eq(jl__rpc_stream_status(kept)->code, -1);
-	jl__rpc_stream_close(kept);
-	jl__rpc_stream_close(lost);
-	jl__rpc_client_free(good);
-	jl__rpc_client_free(bad);
-	server_stop(&running);
-}
-END_TEST
-
-START_TEST(a_certificate_that_ends_ends_its_connection)
-{
-	struct jl__rpc_client *client;
-	uint64_t waited = 0;
-
-	begin_with(NULL);
-	client = client_of(&running, authority_brief());
-	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL), 0);
-	while (jl__rpc_client_wait(client, 100000, NULL) != -ECONNRESET && waited < 60)
-		waited++;
-	ck_assert_uint_lt(waited, 60);
-	jl__rpc_client_free(client);
-	server_stop(&running);
-}
-END_TEST
-
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("rpc_hostile");
@@ -805,13 +706,10 @@ Suite *test_suite(void)
 	tcase_add_test(tests, streams_have_a_cap);
 	tcase_add_test(tests, readers_that_never_read_cost_little);
 	tcase_add_test(tests, a_window_of_gigabytes_costs_nothing);
-	tcase_add_test(tests, failed_handshakes_do_no_harm_to_others);
 	tcase_add_test(tests, uploads_share_a_budget);
 	tcase_add_test(tests, who_waits_too_long_for_the_budget_is_told);
 	tcase_add_test(tests, a_promise_alone_takes_no_memory);
 	tcase_add_test(tests, the_greedy_leave_room_for_others);
-	tcase_add_test(tests, certificates_change_under_way);
-	tcase_add_test(tests, a_certificate_that_ends_ends_its_connection);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

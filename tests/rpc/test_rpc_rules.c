@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What clients rely on: statuses, framing, headers, HTTP/1.1. */
 #include <errno.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -341,6 +339,30 @@ START_TEST(headers_have_a_limit)
 }
 END_TEST
 
+/* Thousands of calls may be open: what is too long to be of use is not kept. */
+START_TEST(long_headers_are_not_kept)
+{
+	static char large[3001];
+	struct probe_reply reply;
+
+	memset(large, 'x', sizeof(large) - 1);
+	probe_ask(probe,
+		  &(struct probe_request){ .method = "GET",
+					   .path = "/v1/hello/1",
+					   .name = "last-event-id",
+					   .value = large },
+		  &reply);
+	ck_assert_uint_eq(reply.status, 200);
+	ck_assert_ptr_nonnull(memmem(reply.body, reply.len, BYTES("\"last\":\"\"")));
+	memcpy(large, "/v1/hello/", 10);
+	probe_ask(probe, &(struct probe_request){ .method = "GET", .path = large },
+		  &reply);
+	ck_assert_uint_eq(reply.status, 400);
+	ck_assert_ptr_nonnull(
+		memmem(reply.body, reply.len, BYTES("the path is missing or too long")));
+}
+END_TEST
+
 /* ---- roles ---- */
 
 static const struct {
@@ -532,80 +554,6 @@ START_TEST(a_body_of_http_1_that_broke_off_has_no_end)
 }
 END_TEST
 
-/* ---- TLS ---- */
-
-/* What OpenSSL wants to send, all at once. */
-static void send_all(int fd, BIO *out)
-{
-	char *data;
-	long len = BIO_get_mem_data(out, &data);
-
-	raw_write(fd, data, (size_t)len);
-	(void)BIO_reset(out);
-}
-
-static bool receive_some(int fd, BIO *in)
-{
-	struct pollfd one = { fd, POLLIN, 0 };
-	char data[16384];
-	ssize_t n;
-
-	ck_assert_int_eq(poll(&one, 1, PATIENCE_MS), 1);
-	n = recv(fd, data, sizeof(data), 0);
-	if (n > 0)
-		ck_assert_int_eq(BIO_write(in, data, (int)n), n);
-	return n > 0;
-}
-
-static SSL *tls_of(const struct pem *who)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	BIO *cert = BIO_new_mem_buf(who->cert, -1), *key = BIO_new_mem_buf(who->key, -1);
-	X509 *x509 = PEM_read_bio_X509(cert, NULL, NULL, NULL);
-	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
-	SSL *ssl;
-
-	ck_assert_int_eq(SSL_CTX_use_certificate(ctx, x509), 1);
-	ck_assert_int_eq(SSL_CTX_use_PrivateKey(ctx, pkey), 1);
-	ck_assert_int_eq(
-		SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\x08http/1.1", 9),
-		0);
-	ssl = SSL_new(ctx);
-	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-	SSL_set_connect_state(ssl);
-	SSL_CTX_free(ctx);
-	X509_free(x509);
-	EVP_PKEY_free(pkey);
-	BIO_free(cert);
-	BIO_free(key);
-	return ssl;
-}
-
-/* They are read together: what is behind the handshake lies in OpenSSL, and no
-   event of the socket will tell of it. */
-START_TEST(a_request_may_come_with_the_end_of_the_handshake)
-{
-	static const char request[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-	SSL *ssl = tls_of(&authority()->viewer);
-	int fd = raw_connect(running.port);
-	char reply[1024];
-	int n;
-
-	while (SSL_do_handshake(ssl) != 1) {
-		send_all(fd, SSL_get_wbio(ssl));
-		ck_assert(receive_some(fd, SSL_get_rbio(ssl)));
-	}
-	ck_assert_int_eq(SSL_write(ssl, BYTES(request)), sizeof(request) - 1);
-	send_all(fd, SSL_get_wbio(ssl));
-	while ((n = SSL_read(ssl, reply, sizeof(reply) - 1)) <= 0)
-		ck_assert(receive_some(fd, SSL_get_rbio(ssl)));
-	reply[n] = '\0';
-	ck_assert_msg(strncmp(reply, "HTTP/1.1 200 ", 13) == 0, "%s", reply);
-	SSL_free(ssl);
-	(void)close(fd);
-}
-END_TEST
-
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("rpc_rules");
@@ -622,12 +570,12 @@ Suite *test_suite(void)
 	tcase_add_test(tests, windows_are_wide_enough);
 	tcase_add_test(tests, the_end_is_announced);
 	tcase_add_test(tests, headers_have_a_limit);
+	tcase_add_test(tests, long_headers_are_not_kept);
 	tcase_add_loop_test(tests, roles_are_kept, 0, COUNT(roles));
 	tcase_add_test(tests, what_is_refused_is_not_read_and_blocks_nobody);
 	tcase_add_loop_test(tests, http_1_is_read_strictly, 0, COUNT(h1));
 	tcase_add_test(tests, requests_of_http_1_follow_each_other);
 	tcase_add_test(tests, the_last_word_is_not_lost);
-	tcase_add_test(tests, a_request_may_come_with_the_end_of_the_handshake);
 	tcase_add_test(tests, a_body_of_http_1_that_broke_off_has_no_end);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* TLS: who is let in, when it is looked at, and what the handshake must not lose. */
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "main.h"
+
+#define BYTES(text) (text), sizeof(text) - 1
+
+static struct running running;
+
+static void begin(void)
+{
+	server_start(&running, NULL, NULL);
+}
+
+static void end(void)
+{
+	server_stop(&running);
+}
+
+/* ---- a client whose bytes the test moves ---- */
+
+/* What OpenSSL wants to send, all at once. */
+static void send_all(int fd, BIO *out)
+{
+	char *data;
+	long len = BIO_get_mem_data(out, &data);
+
+	raw_write(fd, data, (size_t)len);
+	(void)BIO_reset(out);
+}
+
+static bool receive_some(int fd, BIO *in)
+{
+	struct pollfd one = { fd, POLLIN, 0 };
+	char data[16384];
+	ssize_t n;
+
+	ck_assert_int_eq(poll(&one, 1, PATIENCE_MS), 1);
+	n = recv(fd, data, sizeof(data), 0);
+	if (n > 0)
+		ck_assert_int_eq(BIO_write(in, data, (int)n), n);
+	return n > 0;
+}
+
+/* alpn: protocols as they stand on the wire; "" = none is offered. */
+static SSL *tls_of(const struct pem *who, const char *alpn)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	BIO *cert = BIO_new_mem_buf(who->cert, -1), *key = BIO_new_mem_buf(who->key, -1);
+	X509 *x509 = PEM_read_bio_X509(cert, NULL, NULL, NULL);
+	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
+	SSL *ssl;
+
+	ck_assert_int_eq(SSL_CTX_use_certificate(ctx, x509), 1);
+	ck_assert_int_eq(SSL_CTX_use_PrivateKey(ctx, pkey), 1);
+	ck_assert_int_eq(SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)alpn,
+						 (unsigned)strlen(alpn)),
+			 0);
+	ssl = SSL_new(ctx);
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	SSL_set_connect_state(ssl);
+	SSL_CTX_free(ctx);
+	X509_free(x509);
+	EVP_PKEY_free(pkey);
+	BIO_free(cert);
+	BIO_free(key);
+	return ssl;
+}
+
+/* false: the server did not want it. */
+static bool shake_hands(SSL *ssl, int fd)
+{
+	while (SSL_do_handshake(ssl) != 1) {
+		send_all(fd, SSL_get_wbio(ssl));
+		if (!receive_some(fd, SSL_get_rbio(ssl)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A handshake, and with its last bytes a request: they are read together, and what is
+ * behind the handshake lies in OpenSSL then, of which no event of the socket tells.
+ * false: there was no answer.
+ */
+static bool get(SSL *ssl, int fd)
+{
+	static const char request[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+	char reply[1024];
+	int n;
+
+	if (!shake_hands(ssl, fd))
+		return false;
+	ck_assert_int_eq(SSL_write(ssl, BYTES(request)), sizeof(request) - 1);
+	send_all(fd, SSL_get_wbio(ssl));
+	while ((n = SSL_read(ssl, reply, sizeof(reply) - 1)) <= 0)
+		if (SSL_get_error(ssl, n) != SSL_ERROR_WANT_READ ||
+		    !receive_some(fd, SSL_get_rbio(ssl)))
+			return false;
+	reply[n] = '\0';
+	ck_assert_msg(strncmp(reply, "HTTP/1.1 200 ", 13) == 0, "%s", reply);
+	return true;
+}
+
+#define H1 "\x08http/1.1"
+#define H2 "\x02h2"
+
+START_TEST(a_request_may_come_with_the_end_of_the_handshake)
+{
+	SSL *ssl = tls_of(&authority()->viewer, H1);
+	int fd = raw_connect(running.port);
+
+	ck_assert(get(ssl, fd));
+	SSL_free(ssl);
+	(void)close(fd);
+}
+END_TEST
+
+static const struct {
+	const char *offered, *chosen; /* NULL: there is no connection */
+} protocols[] = {
+	{ H2, "h2" },
+	{ H1, "http/1.1" },
+	{ H1 H2, "h2" },
+	{ H2 H1, "h2" },
+	{ "\x06spdy/3" H1, "http/1.1" },
+	{ "", "" },
+	{ "\x06spdy/3", NULL },
+};
+
+/* grpcio does without a protocol as little as without HTTP/2. */
+START_TEST(the_protocol_is_chosen_in_the_handshake)
+{
+	SSL *ssl = tls_of(&authority()->viewer, protocols[_i].offered);
+	const char *chosen = protocols[_i].chosen;
+	const unsigned char *name = NULL;
+	int fd = raw_connect(running.port);
+	unsigned len = 0;
+
+	ck_assert_int_eq(shake_hands(ssl, fd), chosen != NULL);
+	SSL_get0_alpn_selected(ssl, &name, &len);
+	if (chosen) {
+		ck_assert_uint_eq(len, strlen(chosen));
+		ck_assert(len == 0 || memcmp(name, chosen, len) == 0);
+	}
+	if (chosen && !*chosen)
+		ck_assert(get(ssl, fd));
+	SSL_free(ssl);
+	(void)close(fd);
+}
+END_TEST
+
+/* A handshake that has begun is judged by what holds at its end. */
+START_TEST(who_was_revoked_meanwhile_does_not_get_in)
+{
+	SSL *bad = tls_of(&authority()->revoked, H1);
+	SSL *good = tls_of(&authority()->viewer, H1);
+	int bad_fd = raw_connect(running.port), good_fd = raw_connect(running.port);
+
+	/* With the one that asks. */
+	server_await(&running, "connections", 3);
+	server_control(&running, 'r');
+	(void)server_count(&running, "connections");
+	ck_assert(!get(bad, bad_fd));
+	ck_assert(get(good, good_fd));
+	SSL_free(bad);
+	SSL_free(good);
+	(void)close(bad_fd);
+	(void)close(good_fd);
+}
+END_TEST
+
+/* Each authority has a list of its own, and they come in one text. */
+START_TEST(every_authority_has_its_list)
+{
+	static const struct {
+		size_t who;
+		bool good;
+	} them[] = {
+		{ offsetof(struct authority, admin), true },
+		{ offsetof(struct authority, foreign), true },
+		{ offsetof(struct authority, revoked), false },
+	};
+
+	server_control(&running, 'b');
+	(void)server_count(&running, "connections");
+	for (size_t i = 0; i < sizeof(them) / sizeof(*them); i++) {
+		const void *who = (const char *)authority() + them[i].who;
+		SSL *ssl = tls_of(who, H1);
+		int fd = raw_connect(running.port);
+
+		ck_assert_msg(get(ssl, fd) == them[i].good, "%zu", i);
+		SSL_free(ssl);
+		(void)close(fd);
+	}
+}
+END_TEST
+
+/* Errors that OpenSSL keeps for later are of one connection, and not of the
+ * next one. */
+START_TEST(failed_handshakes_do_no_harm_to_others)
+{
+	struct jl__rpc_client *client;
+	struct jl__rpc_stream *stream = NULL;
+	uint8_t message[64];
+	const uint8_t *data;
+	size_t len = count_message(message, 0, 10, 1, 0), got;
+	int fd;
+
+	client = client_of(&running, &authority()->viewer);
+	ck_assert_int_eq(jl__rpc_stream_open(client, "/test.Echo/Stream", UINT64_MAX,
+					     &stream, NULL),
+			 0);
+	ck_assert_int_eq(jl__rpc_stream_write(stream, message, len), 0);
+	jl__rpc_stream_write_end(stream);
+	for (int i = 0; i < 20; i++) {
+		fd = raw_connect(running.port);
+		raw_write(fd, "\x16\x03\x01\x00\x05\x01\x00\x00\x01x", 10);
+		ck_assert(raw_closed(fd, PATIENCE_MS));
+		(void)close(fd);
+		while (jl__rpc_stream_read(stream, &data, &got) != 1)
+			ck_assert_int_eq(jl__rpc_client_wait(client, PATIENCE, NULL), 0);
+	}
+	jl__rpc_stream_close(stream);
+	jl__rpc_client_free(client);
+}
+END_TEST
+
+/* ---- certificates ---- */
+
+START_TEST(certificates_change_under_way)
+{
+	struct jl__rpc_client *good, *bad;
+	struct jl__rpc_stream *kept = NULL, *lost = NULL;
+	uint8_t message[64];
+	size_t len = count_message(message, 0, 10, 10, 0), got;
+	const uint8_t *data;
+	int r;
+
+	good = client_of(&running, &authority()->admin);
+	bad = client_of(&running, &authority()->revoked);
+	ck_assert_int_eq(
+		jl__rpc_stream_open(good, "/test.Echo/Stream", UINT64_MAX, &kept, NULL),
+		0);
+	ck_assert_int_eq(
+		jl__rpc_stream_open(bad, "/test.Echo/Stream", UINT64_MAX, &lost, NULL),
+		0);
+	ck_assert_int_eq(jl__rpc_stream_write(kept, message, len), 0);
+	ck_assert_int_eq(jl__rpc_stream_write(lost, message, len), 0);
+	jl__rpc_stream_write_end(kept);
+	jl__rpc_stream_write_end(lost);
+	server_control(&running, 'h');
+	for (int i = 0; i < 20; i++) {
+		(void)jl__rpc_client_wait(good, 10000, NULL);
+		(void)jl__rpc_client_wait(bad, 10000, NULL);
+	}
+	ck_assert_int_eq(jl__rpc_stream_read(kept, &data, &got), 1);
+	ck_assert_int_eq(jl__rpc_stream_status(kept)->code, -1);
+	ck_assert_int_eq(jl__rpc_stream_status(lost)->code, -1);
+	server_control(&running, 'r');
+	while ((r = jl__rpc_stream_read(lost, &data, &got)) != 0)
+		if (r == -EAGAIN)
+			(void)jl__rpc_client_wait(bad, PATIENCE, NULL);
+	while (jl__rpc_stream_read(kept, &data, &got) == 1)
+		continue;
+	do
+		(void)jl__rpc_client_wait(good, PATIENCE, NULL);
+	while ((r = jl__rpc_stream_read(kept, &data, &got)) == -EAGAIN);
+	ck_assert_int_eq(r, 1);
+	ck_assert_int_eq(jl__rpc_stream_status(kept)->code, -1);
+	jl__rpc_stream_close(kept);
+	jl__rpc_stream_close(lost);
+	jl__rpc_client_free(good);
+	jl__rpc_client_free(bad);
+}
+END_TEST
+
+START_TEST(a_certificate_that_ends_ends_its_connection)
+{
+	struct jl__rpc_client *client;
+	uint64_t waited = 0;
+
+	client = client_of(&running, authority_brief());
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL), 0);
+	while (jl__rpc_client_wait(client, 100000, NULL) != -ECONNRESET && waited < 60)
+		waited++;
+	ck_assert_uint_lt(waited, 60);
+	jl__rpc_client_free(client);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+	Suite *suite = suite_create("rpc_tls");
+	TCase *tests = tcase_create("tls");
+
+	tcase_add_checked_fixture(tests, begin, end);
+	tcase_set_timeout(tests, 120);
+	tcase_add_test(tests, a_request_may_come_with_the_end_of_the_handshake);
+	tcase_add_loop_test(tests, the_protocol_is_chosen_in_the_handshake, 0,
+			    sizeof(protocols) / sizeof(*protocols));
+	tcase_add_test(tests, who_was_revoked_meanwhile_does_not_get_in);
+	tcase_add_test(tests, every_authority_has_its_list);
+	tcase_add_test(tests, failed_handshakes_do_no_harm_to_others);
+	tcase_add_test(tests, certificates_change_under_way);
+	tcase_add_test(tests, a_certificate_that_ends_ends_its_connection);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
