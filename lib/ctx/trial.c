@@ -173,15 +173,14 @@ static int fresh_mount(const char *type)
 {
 	int fs, mount;
 
-	fs = (int)jl__sys6(__NR_fsopen, (long)type, FSOPEN_CLOEXEC, 0, 0, 0, 0);
+	fs = (int)jl__sys_fsopen(type, FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return fs;
-	mount = (int)jl__sys6(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0, 0);
+	mount = (int)jl__sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 	if (mount == 0)
-		mount = (int)jl__sys6(__NR_fsmount, fs, FSMOUNT_CLOEXEC,
-				      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-					      MOUNT_ATTR_NOEXEC,
-				      0, 0, 0);
+		mount = (int)jl__sys_fsmount(fs, FSMOUNT_CLOEXEC,
+					     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+						     MOUNT_ATTR_NOEXEC);
 	(void)jl__sys_close(fs);
 	return mount;
 }

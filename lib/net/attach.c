@@ -27,11 +27,10 @@ struct jl_endpoint {
 	struct jl__net_place place;
 };
 
-struct laying {
-	struct jl__wire *wire;
-	int host;
-	int netns;
-	uint32_t step;
+/* A network namespace, and a socket in it. */
+struct space {
+	int fd;
+	int route;
 	int code;
 };
 
@@ -47,28 +46,20 @@ static void no_ipv6(const char *setting)
 }
 
 /* System calls only: the rest of the program stands still or goes on, as it likes. */
-static int lay(void *arg)
+static int enter(void *arg)
 {
-	struct laying *laying = arg;
-	int inside = jl__wire_socket(JL__WIRE_ROUTE);
+	struct space *space = arg;
 
 	no_ipv6("/proc/sys/net/ipv6/conf/all/disable_ipv6");
 	no_ipv6("/proc/sys/net/ipv6/conf/default/disable_ipv6");
-	laying->netns = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/net",
-					    O_RDONLY | O_CLOEXEC, 0);
-	if (inside < 0)
-		laying->code = inside;
-	else if (laying->netns < 0)
-		laying->code = laying->netns;
-	else
-		laying->code = jl__wire_lay(laying->wire, laying->host, inside,
-					    laying->netns, &laying->step);
-	if (inside >= 0)
-		(void)jl__sys_close(inside);
+	space->route = jl__wire_socket(JL__WIRE_ROUTE);
+	space->fd = (int)jl__sys_openat(AT_FDCWD, "/proc/self/ns/net",
+					O_RDONLY | O_CLOEXEC, 0);
+	space->code = space->route < 0 ? space->route : space->fd < 0 ? space->fd : 0;
 	return 0;
 }
 
-static int run_child(struct laying *laying)
+static int run_child(struct space *space)
 {
 	uint64_t all = ~UINT64_C(0), old = 0;
 	_cleanup_close_ int pidfd = -EBADF;
@@ -88,7 +79,7 @@ static int run_child(struct laying *laying)
 	args.stack = (uint64_t)stack;
 	/* A handler of the host program must not run in the child. */
 	(void)jl__sys_rt_sigprocmask(SIG_SETMASK, &all, &old, 8);
-	r = jl__sys_clone3_call(&args, sizeof(args), lay, laying);
+	r = jl__sys_clone3_call(&args, sizeof(args), enter, space);
 	(void)jl__sys_rt_sigprocmask(SIG_SETMASK, &old, NULL, 8);
 	if (r >= 0)
 		while (jl__sys_waitid(P_PIDFD, pidfd, &info, WEXITED | __WALL, NULL) ==
@@ -98,14 +89,12 @@ static int run_child(struct laying *laying)
 	return r < 0 ? (int)r : 0;
 }
 
-static int wire_failed(const jl_net *net, const struct laying *laying, jl_error **err)
+static int wire_failed(const jl_net *net, uint32_t step, int r, jl_error **err)
 {
-	int r = laying->code;
-
-	if (laying->step == JL__WIRE_PAIR && r == -ENODEV)
+	if (step == JL__WIRE_PAIR && r == -ENODEV)
 		return jl__fail(err, -ENOENT, "network \"%s\" has been removed",
 				net->name);
-	if (laying->step == JL__WIRE_PAIR && r == -EXFULL)
+	if (step == JL__WIRE_PAIR && r == -EXFULL)
 		return jl__fail(
 			err, -ENOSPC,
 			"network \"%s\" is full: %u jobs are what a bridge of the kernel takes",
@@ -116,22 +105,24 @@ static int wire_failed(const jl_net *net, const struct laying *laying, jl_error 
 
 static int connect_namespace(jl_endpoint *endpoint, jl_error **err)
 {
-	struct laying laying = {
-		.wire = &endpoint->place.wire,
-		.host = endpoint->net->route,
-		.netns = -EBADF,
-		.code = -EINTR,
-	};
-	int r = run_child(&laying);
+	struct space space = { .fd = -EBADF, .route = -EBADF, .code = -EINTR };
+	_cleanup_close_ int proc = -EBADF, route = -EBADF;
+	struct jl__wire_ends ends = { .host = endpoint->net->route };
+	uint32_t step = 0;
+	int r = run_child(&space);
 
-	endpoint->fd = laying.netns;
+	endpoint->fd = ends.netns = space.fd;
+	route = ends.inside = space.route;
 	if (r == -EPERM)
 		return jl__fail(
 			err, r,
 			"cannot make a network namespace: it needs CAP_SYS_ADMIN");
-	if (r < 0)
-		return jl__fail_errno(err, r, "cannot make a network namespace");
-	return laying.code < 0 ? wire_failed(endpoint->net, &laying, err) : 0;
+	if (r < 0 || space.code < 0)
+		return jl__fail_errno(err, r < 0 ? r : space.code,
+				      "cannot make a network namespace");
+	proc = ends.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = jl__wire_lay(&endpoint->place.wire, &ends, &step);
+	return r < 0 ? wire_failed(endpoint->net, step, r, err) : 0;
 }
 
 static int check_name(const char *name, jl_error **err)

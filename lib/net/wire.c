@@ -55,6 +55,8 @@ static void put_host_side(const struct wire_plan *plan, struct jl__wire *wire,
 		add_slot(wire->index_at, 8, at);
 	}
 	jl__nl_neighbour_new(buf, plan->net->index, plan->address, mac, NULL);
+	jl__nl_link_up(buf, 0, NULL, &at);
+	add_slot(wire->index_at, 8, at);
 	end(&wire->port, buf);
 }
 

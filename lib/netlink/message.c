@@ -105,9 +105,9 @@ void jl__nl_link_del(struct jl__buf *buf, uint32_t index)
 }
 
 /*
- * Everything in one message, which is what makes it cheap. The other end must not be up
- * yet. Without ARP on our end: link-local multicast passes the bridge by, and would ask
- * the host for its other addresses.
+ * Everything in one message, which is what makes it cheap. No end is up yet. Without ARP
+ * on ours: link-local multicast passes the bridge by, and would ask the host for its other
+ * addresses.
  */
 void jl__nl_veth_new(struct jl__buf *buf, const struct jl__nl_veth *veth,
 		     uint32_t *ret_netns_at)
@@ -118,7 +118,7 @@ void jl__nl_veth_new(struct jl__buf *buf, const struct jl__nl_veth *veth,
 	struct nlattr *info, *data, *peer;
 	void *netns;
 
-	link->ifi_flags = link->ifi_change = IFF_UP | IFF_NOARP;
+	link->ifi_flags = link->ifi_change = IFF_NOARP;
 	mnl_attr_put_strz(&draft.head, IFLA_IFNAME, veth->name);
 	mnl_attr_put_u32(&draft.head, IFLA_GROUP, veth->group);
 	mnl_attr_put_u32(&draft.head, IFLA_MASTER, veth->master);

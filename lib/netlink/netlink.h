@@ -71,7 +71,7 @@ struct jl__nl_veth {
 	const char *peer;
 	const uint8_t *peer_mac;
 };
-/* Our end up and without ARP of its own, the other end in the namespace. */
+/* Our end without ARP of its own, the other end in the namespace; both are down. */
 void jl__nl_veth_new(struct jl__buf *buf, const struct jl__nl_veth *veth,
 		     uint32_t *ret_netns_at);
 /* A bridge port that talks to the host only and learns nothing. */

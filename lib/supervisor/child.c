@@ -62,7 +62,7 @@ static int join_groups(struct child *c)
 
 		if (!(c->plan->hierarchies & 1u << i) || sv.list[i].version == 2)
 			continue;
-		r = jl__sys_write(c->launch->kit->tasks[i], "0", 1);
+		r = jl__sys_write(c->launch->kit.tasks[i], "0", 1);
 		if (r < 0)
 			return fails(c, JL__STEP_JOIN, i, r);
 	}
@@ -74,8 +74,8 @@ static int enter_session(struct child *c)
 	long r;
 
 	/* Without one of its own it is in the caller's, as we are. */
-	if (c->launch->kit->netns >= 0) {
-		r = jl__sys_setns(c->launch->kit->netns, CLONE_NEWNET);
+	if (c->launch->kit.netns >= 0) {
+		r = jl__sys_setns(c->launch->kit.netns, CLONE_NEWNET);
 		if (r < 0)
 			return fails(c, JL__STEP_NETNS, 4, r);
 	}
@@ -99,8 +99,8 @@ static int enter_session(struct child *c)
 static long mount_scratch(const struct child *c, const struct jl__op *op,
 			  const char *path)
 {
-	uint32_t uid = c->launch->kit->base + c->plan->uid;
-	uint32_t gid = c->launch->kit->base + c->plan->gid;
+	uint32_t uid = c->launch->kit.base + c->plan->uid;
+	uint32_t gid = c->launch->kit.base + c->plan->gid;
 	char options[128], *p;
 
 	p = put_text(options, "uid=");
@@ -130,7 +130,7 @@ static long mount_pts(const struct child *c, const char *path)
 	/* Group tty of the job; unprivileged jobs have only one group. */
 	if (sv.privileged) {
 		p = put_text(p, ",gid=");
-		put_number(p, c->launch->kit->base + 5);
+		put_number(p, c->launch->kit.base + 5);
 	}
 	return jl__sys_mount("devpts", path, "devpts", MS_NOSUID | MS_NOEXEC, options);
 }
@@ -179,7 +179,7 @@ static long mount_op(const struct child *c, const struct jl__op *op)
 static int enter_root(struct child *c)
 {
 	const struct jl__op *ops = plan_items(c->plan, c->plan->ops);
-	long r = jl__sys_setns(c->launch->kit->root, CLONE_NEWNS);
+	long r = jl__sys_setns(c->launch->kit.root, CLONE_NEWNS);
 
 	if (r < 0)
 		return fails(c, JL__STEP_ROOT, 0, r);
@@ -235,7 +235,7 @@ static int verify_place(struct child *c)
 		p = put_text(want, "/");
 		p = put_text(p, sv.nest_name);
 		p = put_text(p, "/job-");
-		put_number(p, c->launch->kit->group);
+		put_number(p, c->launch->kit.group);
 		for (uint32_t i = 0; i < sv.hierarchies; i++)
 			if (c->plan->hierarchies & 1u << i &&
 			    !in_group(text, sv.list[i].key, want))
@@ -281,7 +281,7 @@ static int take_streams(struct child *c)
 
 static int become_user(struct child *c)
 {
-	long r = jl__sys_setns(c->launch->kit->userns, CLONE_NEWUSER);
+	long r = jl__sys_setns(c->launch->kit.userns, CLONE_NEWUSER);
 
 	if (r < 0)
 		return fails(c, JL__STEP_USER, 0, r);

@@ -171,7 +171,7 @@ static void enqueue(uint32_t number, const struct jl__reply *reply, const void *
 {
 	struct client *client = &clients[number];
 	size_t bytes = sizeof(struct waiting) + sizeof(*reply) + len;
-	struct waiting *entry = pages_get(bytes);
+	struct waiting *entry = pages_get_own(bytes);
 
 	if (!entry) {
 		client_gone(number);

@@ -221,7 +221,7 @@ static void keep_stats(struct job *job)
 {
 	if (job->stats)
 		return;
-	job->stats = pages_get(sizeof(stats));
+	job->stats = pages_get_own(sizeof(stats));
 	if (job->stats)
 		__builtin_memcpy(job->stats, stats, job->stats_len);
 	else

@@ -217,6 +217,7 @@ static int clone_child(struct job *job, struct launch *launch,
 			args.flags |= CLONE_INTO_CGROUP;
 			args.cgroup = (uint64_t)job->kit.groups[i];
 		}
+	launch->kit = job->kit;
 	r = jl__sys_clone3_call(&args, sizeof(args), child_main, launch);
 	(void)jl__sys_close(pipe[1]);
 	if (r < 0)
@@ -231,7 +232,7 @@ static int remember_wire(struct job *job, const struct jl__plan *plan,
 {
 	if (!plan->wire.count)
 		return 0;
-	job->wire = pages_get(plan->wire.count);
+	job->wire = pages_get_own(plan->wire.count);
 	if (!job->wire)
 		return failed(failure, JL__STEP_RESOURCES, 0, -ENOMEM);
 	__builtin_memcpy(job->wire, (const char *)plan + plan->wire.offset,
@@ -342,7 +343,6 @@ static void start_or_refuse(const struct jl__request *request, struct job *job,
 
 	job->flags = plan->flags;
 	job->timeout_usec = plan->timeout_usec;
-	launch.kit = &job->kit;
 	launch.start = &sv.shared->starts[job - sv.jobs];
 	*launch.start = (struct start){ 0 };
 	remember_stats(job, plan);

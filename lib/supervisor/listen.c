@@ -32,7 +32,7 @@ int interest_add(struct job *job, uint32_t client, uint32_t number)
 	uint32_t i = free_list;
 
 	if (!interests)
-		interests = pages_get(sizeof(*interests) * MAX_INTERESTS);
+		interests = pages_get_own(sizeof(*interests) * MAX_INTERESTS);
 	if (!interests)
 		return -ENOMEM;
 	if (i)

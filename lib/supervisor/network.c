@@ -8,6 +8,7 @@
 
 #include <asm/errno.h>
 #include <linux/fcntl.h>
+#include <linux/mount.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
 
@@ -33,11 +34,13 @@ struct interface_flags {
 /* One of each per process: answers of one must not reach the other. */
 static int host_route = -1;
 static int host_filter = -1;
+static int own_proc = -1;
+static uint32_t own_proc_uses;
 
-/* For the maker, which has our descriptors, but sockets of its own. */
+/* For the maker, which has our descriptors, but sockets and a proc of its own. */
 void network_forget_sockets(void)
 {
-	host_route = host_filter = -1;
+	host_route = host_filter = own_proc = -1;
 }
 
 /* Privileged, both of us are in the caller's network unless we are making another. */
@@ -48,14 +51,58 @@ static int host_socket(int *slot, int protocol)
 	return *slot;
 }
 
+/* ---- settings ---- */
+
+#define PROC_USES 256
+
+/* A proc of our own, mounted nowhere. */
+static int proc_new(void)
+{
+	int fs = (int)jl__sys_fsopen("proc", FSOPEN_CLOEXEC), proc;
+
+	if (fs < 0)
+		return fs;
+	proc = (int)jl__sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	if (proc == 0)
+		proc = (int)jl__sys_fsmount(fs, FSMOUNT_CLOEXEC,
+					    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+						    MOUNT_ATTR_NOEXEC);
+	(void)jl__sys_close(fs);
+	return proc;
+}
+
+/*
+ * What a proc has shown once it remembers, and what bears one name in the networks of a
+ * thousand jobs it looks for in one list. So after a while settings go through another
+ * one. Unprivileged the kernel may refuse; then it stays the one everybody has.
+ */
+static int settings(void)
+{
+	if (++own_proc_uses > PROC_USES) {
+		own_proc_uses = 1;
+		fd_close(&own_proc);
+		own_proc = proc_new();
+	}
+	if (own_proc < 0)
+		own_proc = (int)jl__sys_openat(AT_FDCWD, "/proc",
+					       O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	return own_proc;
+}
+
+/* Of the current network namespace; the path is below "sys/net". */
+static long set(const char *path, const char *value)
+{
+	return file_write(settings(), path, value);
+}
+
 /* ---- making ---- */
 
 /* The namespace belongs to us, so the job's root has no capability over it: ports below
  * 1024 and ping are opened to everybody inside. Unprivileged the kernel may refuse. */
 static void open_to_all(void)
 {
-	(void)file_write(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-	(void)file_write(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+	(void)set("sys/net/ipv4/ip_unprivileged_port_start", "0");
+	(void)set("sys/net/ipv4/ping_group_range", "0 2147483647");
 }
 
 static long raise_loopback(void)
@@ -105,58 +152,48 @@ static long open_folder(const struct jl__wire *wire)
 	return r;
 }
 
-/* The rules know IPv4 only: what comes into this namespace from now on speaks nothing
- * else. ENOENT: this kernel does not either. */
-static long forbid_ipv6(void)
-{
-	long r = file_write(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-
-	return r < 0 && r != -ENOENT ? r : 0;
-}
-
 /*
+ * In the namespace, before it gets a device.
+ *
+ * The rules know IPv4 only: what comes into it from now on speaks nothing else. ENOENT:
+ * this kernel does not either.
+ *
  * A connection the job leaves behind keeps its namespace, and with it the interfaces, for
  * as long as the kernel tries to deliver what was not: two minutes by itself. But nothing
  * gets out any more when the place has been given back.
  */
-static void forget_soon(void)
+static int prepare(int *ret_inside, struct jl__failure *failure)
 {
-	(void)file_write(AT_FDCWD, "/proc/sys/net/ipv4/tcp_orphan_retries", "1");
-}
+	long r = set("sys/net/ipv6/conf/default/disable_ipv6", "1");
 
-/* The namespace is the current one. */
-static int lay(struct kit *kit, struct jl__wire *wire, struct jl__failure *failure)
-{
-	uint32_t step = 0;
-	long r = forbid_ipv6();
-	int inside;
-
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)
 		return failed(failure, JL__STEP_WIRE, STEP_IPV6, r);
-	forget_soon();
-	inside = jl__wire_socket(JL__WIRE_ROUTE);
-	if (inside < 0)
-		return failed(failure, JL__STEP_WIRE, STEP_SOCKET, inside);
-	r = jl__wire_lay(wire, host_route, inside, kit->netns, &step);
-	(void)jl__sys_close(inside);
-	if (r < 0)
-		return failed(failure, JL__STEP_WIRE, step, r);
-	kit->wire = wire->number;
-	return 0;
+	(void)set("sys/net/ipv4/tcp_orphan_retries", "1");
+	*ret_inside = jl__wire_socket(JL__WIRE_ROUTE);
+	return *ret_inside < 0 ? failed(failure, JL__STEP_WIRE, STEP_SOCKET, *ret_inside)
+			       : 0;
 }
 
-/* What is needed of the caller's side, before we turn away from it. */
-static int prepare(struct kit *kit, const struct jl__wire *wire,
-		   struct jl__failure *failure)
+/* In the caller's network. */
+static int lay(struct kit *kit, struct jl__wire *wire, int inside,
+	       struct jl__failure *failure)
 {
-	long r = host_socket(&host_route, JL__WIRE_ROUTE);
+	struct jl__wire_ends ends = { .inside = inside, .netns = kit->netns };
+	uint32_t step = 0;
+	long r;
 
-	if (r < 0)
-		return failed(failure, JL__STEP_WIRE, STEP_SOCKET, r);
+	ends.host = host_socket(&host_route, JL__WIRE_ROUTE);
+	if (ends.host < 0)
+		return failed(failure, JL__STEP_WIRE, STEP_SOCKET, ends.host);
 	r = open_folder(wire);
 	if (r < 0)
 		return failed(failure, JL__STEP_WIRE, STEP_FOLDER, r);
 	kit->folder = (int)r;
+	ends.proc = settings();
+	r = jl__wire_lay(wire, &ends, &step);
+	if (r < 0)
+		return failed(failure, JL__STEP_WIRE, step, r);
+	kit->wire = wire->number;
 	return 0;
 }
 
@@ -168,24 +205,28 @@ static int prepare(struct kit *kit, const struct jl__wire *wire,
  */
 int network_complete(struct kit *kit, struct jl__wire *wire, struct jl__failure *failure)
 {
+	int inside = -1;
 	long back, r = 0;
 
 	if (kit->netns >= 0 && (!wire || kit->wire == wire->number))
 		return 0;
 	if (!sv.privileged && (wire || jl__sys_getpid() == 1))
 		return failed(failure, JL__STEP_NETNS, 5, -EPERM);
-	if (wire && prepare(kit, wire, failure) < 0)
-		return failure->code;
 	if (kit->netns < 0)
 		r = make_namespace(kit, failure);
 	else if ((r = jl__sys_setns(kit->netns, CLONE_NEWNET)) < 0)
 		failed(failure, JL__STEP_NETNS, 7, r);
 	if (r == 0 && wire)
-		r = lay(kit, wire, failure);
+		r = prepare(&inside, failure);
 	if (!sv.privileged)
 		return (int)r;
 	back = jl__sys_setns(sv.host_net, CLONE_NEWNET);
-	return r == 0 && back < 0 ? failed(failure, JL__STEP_NETNS, 6, back) : (int)r;
+	if (r == 0 && back < 0)
+		r = failed(failure, JL__STEP_NETNS, 6, back);
+	if (r == 0 && wire)
+		r = lay(kit, wire, inside, failure);
+	fd_close(&inside);
+	return (int)r;
 }
 
 /* ---- the end ---- */

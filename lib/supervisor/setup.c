@@ -157,7 +157,7 @@ int supervisor_setup(void)
 	reset_process();
 	sv.image =
 		(int)jl__sys_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
-	sv.jobs = pages_get(sizeof(struct job) * MAX_JOBS);
+	sv.jobs = pages_get_own(sizeof(struct job) * MAX_JOBS);
 	sv.shared = pages_get_shared(sizeof(struct shared));
 	if (!sv.jobs || !sv.shared)
 		return -ENOMEM;

@@ -44,7 +44,7 @@ struct launch {
 	const struct jl__plan *plan;
 	char **argv;
 	char **envp;
-	struct kit *kit;
+	struct kit kit;
 	struct start *start;
 	int streams[3];
 	int uploads; /* folder to be copied into /work, or -1 */
@@ -260,6 +260,8 @@ char *put_number(char *p, uint64_t number);
 uint64_t clock_usec(int clock);
 /* Pages from the kernel, zeroed; NULL when there are none. */
 void *pages_get(size_t bytes);
+/* Children do not get them: what grows with the jobs would make each start dearer. */
+void *pages_get_own(size_t bytes);
 void *pages_get_shared(size_t bytes);
 void pages_put(void *ptr, size_t bytes);
 void fd_close(int *fd);

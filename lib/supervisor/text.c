@@ -80,6 +80,15 @@ void *pages_get(size_t bytes)
 	return pages(bytes, MAP_PRIVATE);
 }
 
+void *pages_get_own(size_t bytes)
+{
+	void *ptr = pages(bytes, MAP_PRIVATE);
+
+	if (ptr)
+		(void)jl__sys_madvise(ptr, bytes, MADV_DONTFORK);
+	return ptr;
+}
+
 void *pages_get_shared(size_t bytes)
 {
 	return pages(bytes, MAP_SHARED);

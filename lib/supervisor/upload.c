@@ -217,8 +217,8 @@ int uploads_copy(const struct launch *launch, struct jl__failure *failure, char 
 	long r = from < 0 ? from : to;
 
 	if (from >= 0 && to >= 0)
-		r = copy_as(&copy, launch->kit->base + launch->plan->uid,
-			    launch->kit->base + launch->plan->gid, from, to);
+		r = copy_as(&copy, launch->kit.base + launch->plan->uid,
+			    launch->kit.base + launch->plan->gid, from, to);
 	fd_close(&from);
 	fd_close(&to);
 	if (r >= 0)

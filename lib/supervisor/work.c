@@ -86,14 +86,12 @@ int work_make(const struct kit *kit, const struct jl__plan *plan)
 	return fd;
 }
 
-static int remove_main(void *kit)
+static int remove_main(void *name)
 {
-	char name[24];
-
 	/* It may take long: what others wait for is not held open meanwhile. */
 	(void)jl__sys_dup3(sv.work, 3, 0);
 	(void)jl__sys_close_range(4, ~0u, 0);
-	jl__sys_remove_tree(3, work_name(name, kit));
+	jl__sys_remove_tree(3, name);
 	return 0;
 }
 
@@ -117,7 +115,7 @@ int work_remove(struct kit *kit, int at_once)
 	kit->has_work = 0;
 	if (jl__sys_unlinkat(sv.work, work_name(name, kit), AT_REMOVEDIR) == 0)
 		return -1;
-	if (!at_once && jl__sys_clone3_call(&args, sizeof(args), remove_main, kit) >= 0)
+	if (!at_once && jl__sys_clone3_call(&args, sizeof(args), remove_main, name) >= 0)
 		return pidfd;
 	jl__sys_remove_tree(sv.work, name);
 	return -1;

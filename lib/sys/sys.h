@@ -257,6 +257,22 @@ static inline long jl__sys_open_tree(int dir, const char *path, unsigned int fla
 	return jl__sys3_(__NR_open_tree, dir, path, flags);
 }
 
+static inline long jl__sys_fsopen(const char *type, unsigned int flags)
+{
+	return jl__sys2_(__NR_fsopen, type, flags);
+}
+
+static inline long jl__sys_fsconfig(int fs, unsigned int command, const char *key,
+				    const void *value, int aux)
+{
+	return jl__sys5_(__NR_fsconfig, fs, command, key, value, aux);
+}
+
+static inline long jl__sys_fsmount(int fs, unsigned int flags, unsigned int attrs)
+{
+	return jl__sys3_(__NR_fsmount, fs, flags, attrs);
+}
+
 static inline long jl__sys_move_mount(int from, const char *from_path, int to,
 				      const char *to_path, unsigned int flags)
 {
@@ -467,6 +483,11 @@ static inline long jl__sys_mmap(void *addr, size_t len, int prot, int flags, int
 {
 	return jl__sys6(__NR_mmap, JL__LONG_(addr), JL__LONG_(len), JL__LONG_(prot),
 			JL__LONG_(flags), JL__LONG_(fd), JL__LONG_(offset));
+}
+
+static inline long jl__sys_madvise(void *addr, size_t len, int advice)
+{
+	return jl__sys3_(__NR_madvise, addr, len, advice);
 }
 
 static inline long jl__sys_munmap(void *addr, size_t len)

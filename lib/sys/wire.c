@@ -227,32 +227,59 @@ static void fill(struct jl__wire *wire, const uint32_t *slots, uint32_t count,
 		__builtin_memcpy((char *)wire + slots[i], &number, 4);
 }
 
-int jl__wire_lay(struct jl__wire *wire, int host, int inside, int netns,
+static char *put(char *at, const char *text)
+{
+	while (*text)
+		*at++ = *text++;
+	*at = '\0';
+	return at;
+}
+
+/*
+ * A port of a bridge has no use for an address. What IPv6 would give it by itself slows
+ * down every later change of the host's network, the more the more ports there are. The
+ * rules let none of it through in any case, so this may fail.
+ */
+static void forbid_ipv6(const char *device, int proc)
+{
+	char path[64];
+	long fd;
+
+	put(put(put(path, "sys/net/ipv6/conf/"), device), "/disable_ipv6");
+	fd = jl__sys_openat(proc, path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	(void)jl__sys_write((int)fd, "1", 1);
+	(void)jl__sys_close((int)fd);
+}
+
+int jl__wire_lay(struct jl__wire *wire, const struct jl__wire_ends *ends,
 		 uint32_t *ret_step)
 {
 	uint32_t index;
 	int r;
 
 	*ret_step = JL__WIRE_PAIR;
-	fill(wire, &wire->netns_at, 1, (uint32_t)netns);
-	r = talk_part(wire, wire->pair, host);
+	fill(wire, &wire->netns_at, 1, (uint32_t)ends->netns);
+	r = talk_part(wire, wire->pair, ends->host);
 	if (r < 0)
 		return r;
 	*ret_step = JL__WIRE_INDEX;
-	r = get_index(host, wire->device, &index);
+	r = get_index(ends->host, wire->device, &index);
 	if (r < 0)
 		return r;
+	forbid_ipv6(wire->device, ends->proc);
 	fill(wire, wire->index_at, 8, index);
-	r = get_index(inside, JL__WIRE_DEVICE, &index);
+	r = get_index(ends->inside, JL__WIRE_DEVICE, &index);
 	if (r < 0)
 		return r;
 	fill(wire, wire->inside_at, 8, index);
 	*ret_step = JL__WIRE_PORT;
-	r = talk_part(wire, wire->port, host);
+	r = talk_part(wire, wire->port, ends->host);
 	if (r < 0)
 		return r;
 	*ret_step = JL__WIRE_INSIDE;
-	return talk_part(wire, wire->inside, inside);
+	return talk_part(wire, wire->inside, ends->inside);
 }
 
 /*

@@ -50,13 +50,19 @@ int jl__wire_remove(int netfilter, const void *batch, uint32_t size);
 /* Whether everything in a wire lies inside of it. 0 or -EINVAL. */
 int jl__wire_check(const struct jl__wire *wire, uint32_t size);
 
+/* The two networks a wire connects: the one of whoever lays it, and a new namespace. */
+struct jl__wire_ends {
+	int host;   /* NETLINK_ROUTE */
+	int proc;   /* a proc file system */
+	int inside; /* NETLINK_ROUTE, of the namespace */
+	int netns;  /* the namespace */
+};
+
 /*
- * Connects a new namespace: pair, index, port, inside. host and inside are NETLINK_ROUTE
- * sockets of the network of the caller and of the namespace, netns a descriptor of the
- * latter. Numbers are filled into the wire. 0 or a negative errno with the step; whatever
- * was made goes with the namespace.
+ * Connects the two: pair, index, port, inside. Numbers are filled into the wire. 0 or a
+ * negative errno with the step; whatever was made goes with the namespace.
  */
-int jl__wire_lay(struct jl__wire *wire, int host, int inside, int netns,
+int jl__wire_lay(struct jl__wire *wire, const struct jl__wire_ends *ends,
 		 uint32_t *ret_step);
 
 /*

@@ -365,6 +365,22 @@ START_TEST(traffic_is_counted_while_it_flows)
 }
 END_TEST
 
+/* Routes and addresses of ports make every change of the machine's network slower. */
+START_TEST(ports_are_nothing_to_the_machines_ipv6)
+{
+	static const char look[] = "cat /proc/net/ipv6_route /proc/net/if_inet6 | wc -l";
+	struct run first, second;
+	char before[32];
+
+	serve(&first, "bridge", "first");
+	(void)snprintf(before, sizeof(before), "%s", run_at(false, look));
+	serve(&second, "bridge", "second");
+	ck_assert_str_eq(run_at(false, look), before);
+	serve_end(&second);
+	serve_end(&first);
+}
+END_TEST
+
 static const char *const ways[] = { "put", "get" };
 
 START_TEST(bandwidth_is_limited_each_way)
@@ -395,6 +411,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, a_published_port_leads_to_the_job);
 	tcase_add_test(tcase, traffic_is_counted);
 	tcase_add_test(tcase, traffic_is_counted_while_it_flows);
+	tcase_add_test(tcase, ports_are_nothing_to_the_machines_ipv6);
 	tcase_add_loop_test(tcase, bandwidth_is_limited_each_way, 0, (int)COUNT(ways));
 }
 

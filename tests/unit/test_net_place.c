@@ -258,7 +258,7 @@ START_TEST(a_wire_is_whole)
 	ck_assert_int_eq(jl__wire_check(&wire.wire, wire.wire.size), 0);
 	memcpy(&value, wire.bytes + wire.wire.netns_at, 4);
 	ck_assert_uint_eq(value, 0);
-	ck_assert_uint_eq(slots_used(wire.wire.index_at), _i ? 3 : 2);
+	ck_assert_uint_eq(slots_used(wire.wire.index_at), _i ? 4 : 3);
 	ck_assert_uint_eq(slots_used(wire.wire.inside_at), _i ? 7 : 6);
 	ck_assert_uint_eq(wire.wire.lease_at, WORDS_AT);
 	ck_assert_uint_eq(wire.wire.name_at, HOSTS_LINES_AT);
