@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "logs/logs-priv.h"
+#include "logs/watcher.h"
 
 bool jl__log_needs_index(const jl_log *log)
 {
@@ -27,12 +28,20 @@ bool jl__log_needs_index(const jl_log *log)
 }
 
 /* By the descriptor: the folder may have been renamed or deleted since. */
-static int watch(const jl_log *log, int fd, uint32_t mask)
+static int watch(jl_log *log, enum jl__log_watch which, int fd, uint32_t mask)
 {
 	char path[32];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return inotify_add_watch(log->inotify, path, mask) < 0 ? -errno : 0;
+	log->watches[which] = inotify_add_watch(log->inotify, path, mask);
+	return log->watches[which] < 0 ? -errno : 0;
+}
+
+static void unwatch(jl_log *log, enum jl__log_watch which)
+{
+	if (log->watches[which] >= 0)
+		(void)inotify_rm_watch(log->inotify, log->watches[which]);
+	log->watches[which] = -1;
 }
 
 static int open_file(const jl_log *log, const char *name, int *slot)
@@ -56,9 +65,9 @@ int jl__log_open_files(jl_log *log)
 	if (log->inotify < 0)
 		return 0;
 	if (index == 1 && jl__log_needs_index(log))
-		return watch(log, log->index, IN_MODIFY);
+		return watch(log, JL__WATCH_FILE, log->index, IN_MODIFY);
 	if (file == 1 && !jl__log_needs_index(log))
-		return watch(log, log->file, IN_MODIFY);
+		return watch(log, JL__WATCH_FILE, log->file, IN_MODIFY);
 	return 0;
 }
 
@@ -73,20 +82,22 @@ static int open_inotify(jl_log *log, jl_error **err)
 {
 	int r;
 
-	log->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (log->inotify < 0 && errno == EMFILE)
+	log->inotify = jl__watcher_take();
+	if (log->inotify == -EMFILE)
 		return jl__fail(err, -EMFILE,
 				"too many logs are followed at once; "
 				"fs.inotify.max_user_instances is the limit");
 	if (log->inotify < 0)
-		return jl__fail_errno(err, -errno, "cannot follow the log");
-	r = watch(log, log->folder, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+		return jl__fail_errno(err, log->inotify, "cannot follow the log");
+	r = watch(log, JL__WATCH_FOLDER, log->folder,
+		  IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
 	if (r == -ENOSPC)
 		return jl__fail(err, r,
 				"too many files are watched; "
 				"fs.inotify.max_user_watches is the limit");
 	if (r == 0 && log->runs >= 0 && log->run)
-		r = watch(log, log->runs, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+		r = watch(log, JL__WATCH_RUNS, log->runs,
+			  IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
 	if (r == 0)
 		r = add(log, log->inotify);
 	return r < 0 ? jl__fail_errno(err, r, "cannot follow the log") : 0;
@@ -105,9 +116,11 @@ int jl__log_follow_open(jl_log *log, jl_error **err)
 
 void jl__log_follow_close(jl_log *log)
 {
-	log->inotify = jl__close(log->inotify);
+	for (int which = 0; which < JL__WATCHES; which++)
+		unwatch(log, which);
 	log->event = jl__close(log->event);
 	log->epoll = jl__close(log->epoll);
+	log->inotify = jl__watcher_give(log->inotify);
 }
 
 void jl__log_arm(jl_log *log, bool on)
@@ -125,10 +138,7 @@ void jl__log_arm(jl_log *log, bool on)
 
 void jl__log_drain(jl_log *log)
 {
-	char news[4096];
-
-	while (read(log->inotify, news, sizeof(news)) > 0)
-		;
+	jl__watcher_drain(log->inotify);
 }
 
 bool jl__log_is_over(const jl_log *log)
@@ -176,7 +186,14 @@ int jl__log_next(jl_log *log)
 
 	if (folder < 0)
 		return folder;
-	r = watch(log, folder, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+	/* Before the first try the folder is that of the job, where all of them show. */
+	if (log->run == 0)
+		log->watches[JL__WATCH_RUNS] = log->watches[JL__WATCH_FOLDER];
+	else
+		unwatch(log, JL__WATCH_FOLDER);
+	unwatch(log, JL__WATCH_FILE);
+	r = watch(log, JL__WATCH_FOLDER, folder,
+		  IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
 	if (r < 0) {
 		(void)jl__close(folder);
 		return r;

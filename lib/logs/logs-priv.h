@@ -21,12 +21,15 @@ struct jl__log_part {
 	uint32_t stream; /* 0 to 2, or JL__LOG_NOBODY */
 };
 
+enum jl__log_watch { JL__WATCH_RUNS, JL__WATCH_FOLDER, JL__WATCH_FILE, JL__WATCHES };
+
 struct jl_log {
 	uint32_t flags;
 	int folder;
 	int file;  /* -EBADF: not there yet */
 	int index; /* the same */
 	int inotify;
+	int watches[JL__WATCHES]; /* -1: none */
 	int event; /* readable while a read may bring something */
 	int epoll;
 	bool armed;

@@ -30,6 +30,8 @@ static int open_log(int folder, int runs, uint64_t run, uint32_t flags, jl_log *
 		return jl__oom(err);
 	log->flags = flags;
 	log->file = log->index = log->inotify = log->event = log->epoll = -EBADF;
+	for (int which = 0; which < JL__WATCHES; which++)
+		log->watches[which] = -1;
 	log->runs = -EBADF;
 	log->run = run;
 	log->folder = fcntl(folder, F_DUPFD_CLOEXEC, 3);

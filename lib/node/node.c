@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "logs/watcher.h"
 #include "spawn/durable.h"
 #include "upload/upload.h"
 
@@ -174,6 +175,7 @@ int jl_node_open(jl_ctx *ctx, const jl_node_config *config, jl_node **ret_node,
 	if (!node)
 		return jl__oom(ret_err);
 	node->refs = 1;
+	jl__watchers_keep();
 	node->owner = getpid();
 	node->ctx = jl_ctx_ref(ctx);
 	node->state_fd = node->jobs_fd = node->epoll_fd = node->inotify_fd = -EBADF;
@@ -237,9 +239,14 @@ jl_node *jl_node_unref(jl_node *node)
 	jl__active_done(node);
 	free_held(node);
 	jl_sched_free(node->sched);
+	/* Long before it is closed, which would wait for the kernel else
+	 * (logs/watcher.c): the supervisor's end takes a few ms. */
+	if (node->inotify_fd >= 0)
+		(void)inotify_rm_watch(node->inotify_fd, node->inotify_store);
 	(void)jl__store_close(node->store);
 	(void)jl_ctx_unref(node->own);
 	(void)jl__close(node->inotify_fd);
+	jl__watchers_close();
 	(void)jl__close(node->epoll_fd);
 	(void)jl__close(node->jobs_fd);
 	(void)jl__close(node->state_fd);

@@ -8,11 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "logs/logs.h"
+#include "logs/watcher.h"
 #include "plan/plan.h"
 
 static char base[64];
@@ -285,6 +288,96 @@ START_TEST(followers_wait_for_files_and_for_the_end)
 }
 END_TEST
 
+/* How many inotify instances this process has. */
+static unsigned int count_instances(void)
+{
+	char name[32], target[64];
+	unsigned int count = 0;
+
+	for (int fd = 0; fd < 64; fd++) {
+		ssize_t len;
+
+		(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+		len = readlink(name, target, sizeof(target) - 1);
+		target[len > 0 ? len : 0] = '\0';
+		count += strcmp(target, "anon_inode:inotify") == 0;
+	}
+	return count;
+}
+
+START_TEST(followers_use_what_others_have_left)
+{
+	char other[] = "/tmp/test-logs-XXXXXX";
+	int first = folder, second;
+
+	jl__watchers_keep();
+	ck_assert_ptr_nonnull(mkdtemp(other));
+	second = open(other, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < 3; i++) {
+		make_files();
+		open_reader(JL_LOG_FOLLOW);
+		ck_waits("");
+		/* News that nobody has read, and then a reader of another folder. */
+		end_job("result");
+		ck_assert(is_ready());
+		jl_log_close(reader);
+		reader = NULL;
+		ck_assert_uint_eq(count_instances(), 1);
+		folder = second;
+		open_reader(JL_LOG_FOLLOW);
+		ck_assert_uint_eq(count_instances(), 1);
+		ck_waits("");
+		ck_assert(!is_ready());
+		folder = first;
+		end_job("ended");
+		ck_assert(!is_ready());
+		ck_assert_int_eq(unlinkat(first, "result", 0), 0);
+		ck_assert_int_eq(unlinkat(first, "ended", 0), 0);
+		ck_assert(!is_ready());
+		folder = second;
+		end_job("result");
+		ck_assert(is_ready());
+		ck_assert_int_eq(unlinkat(second, "result", 0), 0);
+		folder = first;
+	}
+	jl_log_close(reader);
+	reader = NULL;
+	jl__watchers_close();
+	ck_assert_uint_eq(count_instances(), 0);
+	(void)close(second);
+	(void)rmdir(other);
+}
+END_TEST
+
+START_TEST(a_child_has_instances_of_its_own)
+{
+	int status, fd = jl__watcher_take();
+	pid_t pid;
+
+	ck_assert_int_ge(fd, 0);
+	jl__watchers_keep();
+	ck_assert_int_eq(jl__watcher_give(fd), -EBADF);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		/* That of the parent is closed here, and a new one is made. */
+		int own = jl__watcher_take();
+		bool good = own >= 0 && count_instances() == 1 &&
+			    inotify_add_watch(own, base, IN_CREATE) >= 0;
+
+		end_job("result");
+		_exit(good ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	/* It would have told of the child's watch. */
+	ck_assert_int_eq(jl__watcher_take(), fd);
+	ck_assert_int_eq(read(fd, &status, sizeof(status)), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	(void)close(fd);
+}
+END_TEST
+
 START_TEST(an_entry_that_grows_is_followed)
 {
 	struct jl__log_entry entry;
@@ -488,6 +581,8 @@ int main(void)
 	tcase_add_test(tcase, what_a_killed_supervisor_left_is_shown);
 	tcase_add_test(tcase, an_index_of_garbage_ends_where_it_begins);
 	tcase_add_test(tcase, followers_wait_for_files_and_for_the_end);
+	tcase_add_test(tcase, followers_use_what_others_have_left);
+	tcase_add_test(tcase, a_child_has_instances_of_its_own);
 	tcase_add_test(tcase, an_entry_that_grows_is_followed);
 	tcase_add_test(tcase, a_deleted_log_is_read_to_its_end);
 	tcase_add_loop_test(tcase, tails_are_lines_from_the_end, 0,
