@@ -8,7 +8,7 @@
 
 #include "rpc/conn.h"
 
-static bool same_caller(const struct jl__rpc_peer *a, const struct jl__rpc_peer *b)
+bool jl__rpc_same_caller(const struct jl__rpc_peer *a, const struct jl__rpc_peer *b)
 {
 	if (a->certified != b->certified || a->local != b->local)
 		return false;
@@ -23,7 +23,7 @@ static uint64_t held_by(const struct jl__rpc_conn *conn)
 	uint64_t held = 0;
 
 	for (const struct jl__rpc_conn *one = conn->server->conns; one; one = one->next)
-		if (one == conn || same_caller(&one->peer, &conn->peer))
+		if (one == conn || jl__rpc_same_caller(&one->peer, &conn->peer))
 			held += one->held;
 	return held;
 }

@@ -62,6 +62,18 @@ static void ready(struct jl__rpc_call *call)
 	jl__rpc_conn_dirty(call->conn);
 }
 
+/* Counts what was put behind the reply. */
+static void said(struct jl__rpc_call *call, size_t len)
+{
+	jl__rpc_turn_unsent(call->conn, (int64_t)len);
+}
+
+void jl__rpc_call_unsay(struct jl__rpc_call *call)
+{
+	jl__rpc_turn_unsent(call->conn, -(int64_t)jl__rpc_out_left(&call->out));
+	jl__rpc_out_done(&call->out);
+}
+
 int jl__rpc_call_send(struct jl__rpc_call *call, const void *data, size_t len)
 {
 	uint8_t head[JL__RPC_HEAD];
@@ -77,8 +89,10 @@ int jl__rpc_call_send(struct jl__rpc_call *call, const void *data, size_t len)
 	if (call->grpc) {
 		jl__rpc_frame_write(head, (uint32_t)len);
 		(void)jl__rpc_out_put(&call->out, head, sizeof(head));
+		said(call, sizeof(head));
 	}
 	(void)jl__rpc_out_put(&call->out, data, len);
+	said(call, len);
 	ready(call);
 	return 0;
 }
@@ -141,7 +155,8 @@ static void plain_error(struct jl__rpc_call *call)
 		call->status = jl__rpc_http_status(call->code);
 	call->type = "application/json";
 	call->error_body = true;
-	(void)jl__rpc_out_put(&call->out, json, at + 3);
+	if (jl__rpc_out_put(&call->out, json, at + 3) == 0)
+		said(call, at + 3);
 }
 
 void jl__rpc_call_finish(struct jl__rpc_call *call, int code, const char *text)
@@ -191,7 +206,7 @@ void jl__rpc_call_abort(struct jl__rpc_call *call, int code, const char *text)
 		jl__rpc_conn_dirty(call->conn);
 		return;
 	}
-	jl__rpc_out_done(&call->out);
+	jl__rpc_call_unsay(call);
 	if (call->finished) {
 		/* Its status waits behind nothing now. */
 		ready(call);
@@ -299,8 +314,10 @@ static ssize_t fill_from_source(struct jl__rpc_call *call, uint8_t *to, size_t s
 	if (!room)
 		return -ENOMEM;
 	n = ask(call, room, need);
-	if (n > 0)
+	if (n > 0) {
 		jl__rpc_out_add(&call->out, (size_t)n);
+		said(call, (size_t)n);
+	}
 	return n > 0 ? 0 : n;
 }
 
@@ -324,6 +341,7 @@ ssize_t jl__rpc_call_fill(struct jl__rpc_call *call, uint8_t *to, size_t size,
 		n = n < (ssize_t)size ? n : (ssize_t)size;
 		memcpy(to, call->out.data + call->out.at, (size_t)n);
 		call->out.at += (size_t)n;
+		jl__rpc_turn_unsent(call->conn, -(int64_t)n);
 	}
 	if (!jl__rpc_out_left(&call->out)) {
 		jl__rpc_out_done(&call->out);

@@ -48,6 +48,7 @@ int jl__rpc_conn_new(struct jl__rpc_server *server, int fd, enum jl__rpc_entry e
 	conn->credit_usec = conn->since_usec;
 	conn->credit = 4000;
 	conn->expire_usec = UINT64_MAX;
+	conn->ready_end = &conn->ready;
 	conn->h1.in.max = server->limits.header_bytes;
 	conn->timer.fire = fire;
 	conn->next = server->conns;
@@ -67,6 +68,7 @@ void jl__rpc_conn_free(struct jl__rpc_conn *conn)
 	/* nghttp2 tells nobody about the streams of a session that is deleted. */
 	while (conn->calls)
 		jl__rpc_call_close(conn->calls);
+	jl__rpc_turn_forget(conn);
 	nghttp2_session_del(conn->h2);
 	if (conn->identified && server->hooks.forget)
 		server->hooks.forget(server->hooks.data, &conn->peer);

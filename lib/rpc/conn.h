@@ -65,7 +65,12 @@ struct jl__rpc_conn {
 	uint64_t credit, credit_usec;
 	struct jl__rpc_call *calls;
 	uint32_t n_calls;
-	uint64_t held; /* of the upload budget, by its calls */
+	uint64_t held;	 /* of the upload budget, by its calls */
+	uint64_t unsent; /* bytes of their answers */
+	/* Requests that can begin, and its place among the connections that have some. */
+	struct jl__rpc_call *ready, **ready_end;
+	struct jl__rpc_conn *next_ready;
+	bool in_line;
 	nghttp2_session *h2;
 	bool goaway; /* sent the final one */
 	struct {
@@ -83,6 +88,7 @@ struct jl__rpc_call {
 	struct jl__rpc_conn *conn;
 	struct jl__rpc_call *next, *prev; /* of the connection */
 	struct jl__rpc_call *next_wait, *prev_wait;
+	struct jl__rpc_call *next_ready;
 	const struct jl__rpc_method *method; /* NULL: none of the table */
 	void *data;
 	int32_t id; /* of the stream; 0 on HTTP/1.1 */
@@ -158,6 +164,9 @@ struct jl__rpc_server {
 	struct jl__rpc_conn *conns, *dirty, **dirty_end;
 	struct jl__rpc_call *waiting, *waiting_end;
 	bool granting;
+	struct jl__rpc_conn *ready, **ready_end;
+	bool eager; /* some of them can go on */
+	uint64_t unsent;
 	uint64_t early_bytes;
 	uint64_t told_usec;
 	unsigned told;
@@ -236,7 +245,25 @@ void jl__rpc_call_arm(struct jl__rpc_call *call);
 /* Answered; the peer gets a while for the rest of its request. */
 void jl__rpc_call_expect_end(struct jl__rpc_call *call);
 
+/* Its turn has come: hands it to its handler, unless it is over by now. */
+void jl__rpc_call_begin(struct jl__rpc_call *call);
+
+/* ---- turn.c ---- */
+
+/* A request is complete: it begins when its turn comes. */
+void jl__rpc_turn_wait(struct jl__rpc_call *call);
+/* It does not, or its connection is gone. */
+void jl__rpc_turn_leave(struct jl__rpc_call *call);
+void jl__rpc_turn_forget(struct jl__rpc_conn *conn);
+/* Begins what can be begun in one turn. */
+void jl__rpc_turn_run(struct jl__rpc_server *server);
+/* So many bytes more (or less) wait for the peer to take them. */
+void jl__rpc_turn_unsent(struct jl__rpc_conn *conn, int64_t more);
+
 /* ---- budget.c ---- */
+
+/* Whether two peers are one, for what is shared. */
+bool jl__rpc_same_caller(const struct jl__rpc_peer *a, const struct jl__rpc_peer *b);
 
 /* Asks for room for a message; false: the call is in the queue. */
 bool jl__rpc_budget_take(struct jl__rpc_call *call, size_t len);
@@ -253,6 +280,8 @@ void jl__rpc_call_granted(struct jl__rpc_call *call);
  */
 ssize_t jl__rpc_call_fill(struct jl__rpc_call *call, uint8_t *to, size_t size,
 			  bool *ret_end);
+/* Throws away what of the reply is not on its way. */
+void jl__rpc_call_unsay(struct jl__rpc_call *call);
 /* Ends a call whatever it was doing: what is not on its way is dropped. */
 void jl__rpc_call_abort(struct jl__rpc_call *call, int code, const char *text);
 

@@ -52,6 +52,8 @@ void jl__rpc_call_close(struct jl__rpc_call *call)
 	call->submitted = call->sent_end = true;
 	if (call->started && call->method->handler->closed)
 		call->method->handler->closed(call);
+	jl__rpc_turn_leave(call);
+	jl__rpc_call_unsay(call);
 	jl__rpc_budget_leave(call);
 	jl__rpc_budget_give(call);
 	server->early_bytes -= call->early.len;
@@ -75,7 +77,6 @@ void jl__rpc_call_close(struct jl__rpc_call *call)
 	jl__free(call->message);
 	jl__free(call->text);
 	jl__buf_done(&call->early);
-	jl__rpc_out_done(&call->out);
 	jl__free(call);
 	jl__rpc_conn_rested(conn);
 }
@@ -247,8 +248,7 @@ static void start(struct jl__rpc_call *call)
 	}
 	call->body_usec = call->conn->received_usec;
 	if (call->method->kind == JL__RPC_GET) {
-		call->started = true;
-		handler->request(call, NULL, 0);
+		jl__rpc_turn_wait(call);
 	} else if (call->method->kind == JL__RPC_UPLOAD) {
 		call->started = true;
 		if (handler->opened)
@@ -419,10 +419,17 @@ void jl__rpc_call_body(struct jl__rpc_call *call, const uint8_t *data, size_t le
 		jl__rpc_h2_used(call, used);
 }
 
+/* Its timer fires at the end of a turn only. */
+static bool is_overdue(struct jl__rpc_call *call)
+{
+	if (jl__rpc_call_left_usec(call) > 0)
+		return false;
+	refuse_body(call, JL__RPC_DEADLINE_EXCEEDED, "the deadline passed");
+	return true;
+}
+
 void jl__rpc_call_body_end(struct jl__rpc_call *call)
 {
-	const struct jl__rpc_handler *handler;
-
 	call->peer_done = true;
 	if (call->refused || !call->method || call->method->kind == JL__RPC_GET)
 		return;
@@ -430,25 +437,30 @@ void jl__rpc_call_body_end(struct jl__rpc_call *call)
 	call->ready = true;
 	if (waits(call) || call->early.len)
 		return;
-	handler = call->method->handler;
 	if (call->frame.have) {
 		refuse_body(call, JL__RPC_INVALID_ARGUMENT,
 			    "the request ends in the middle of a message");
 	} else if (call->method->kind == JL__RPC_UPLOAD) {
-		handler->parts_end(call);
+		if (!is_overdue(call))
+			call->method->handler->parts_end(call);
 	} else if (!call->whole) {
 		refuse_body(call, JL__RPC_INVALID_ARGUMENT,
 			    "the request holds no message");
-	} else if (jl__rpc_call_left_usec(call) == 0) {
-		/* Its timer fires at the end of the turn only. */
-		refuse_body(call, JL__RPC_DEADLINE_EXCEEDED, "the deadline passed");
 	} else {
-		call->started = true;
 		call->conn->credit += 4; /* a sound request is no flood */
-		handler->request(call, call->message, call->have);
-		jl__free(jl__steal(call->message));
-		jl__rpc_budget_give(call);
+		jl__rpc_turn_wait(call);
 	}
+	jl__rpc_call_arm(call);
+}
+
+void jl__rpc_call_begin(struct jl__rpc_call *call)
+{
+	if (call->finished || call->conn->state != JL__RPC_SERVING || is_overdue(call))
+		return;
+	call->started = true;
+	call->method->handler->request(call, call->message, call->have);
+	jl__free(jl__steal(call->message));
+	jl__rpc_budget_give(call);
 	jl__rpc_call_arm(call);
 }
 

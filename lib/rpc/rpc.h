@@ -99,7 +99,7 @@ struct jl__rpc_handler {
 	 * The whole message of a JL__RPC_UNARY or JL__RPC_STREAM call, or (data NULL) a
 	 * JL__RPC_GET. Borrowed: gone when this returns, unless kept with
 	 * jl__rpc_call_keep_request(). Never called for a call that was cancelled or is
-	 * overdue.
+	 * overdue. Connections take turns; a handler that takes long delays all others.
 	 */
 	void (*request)(struct jl__rpc_call *call, const uint8_t *data, size_t len);
 	/* JL__RPC_UPLOAD: before the first message; may be NULL. */

@@ -151,6 +151,7 @@ int jl__rpc_server_new(const struct jl__rpc_method *methods,
 		-EBADF;
 	server->methods = methods;
 	server->dirty_end = &server->dirty;
+	server->ready_end = &server->ready;
 	server->armed_usec = UINT64_MAX;
 	server->rest.fire = rested;
 	server->drain.fire = drain_goes_on;
@@ -337,9 +338,10 @@ int jl__rpc_server_process(struct jl__rpc_server *server)
 	now = jl__rpc_now_usec();
 	while ((timer = jl__rpc_timers_take(&server->timers, now)))
 		timer->fire(timer);
+	jl__rpc_turn_run(server);
 	settle_dirty(server);
 	server->processing = false;
-	if (server->dirty)
+	if (server->dirty || (server->ready && server->eager))
 		jl__rpc_server_kick(server);
 	arm(server);
 	return r;

@@ -226,6 +226,112 @@ START_TEST(an_overdue_request_does_not_begin)
 }
 END_TEST
 
+/* ---- taking turns ---- */
+
+static char order[256];
+static size_t n_order;
+
+/* Takes longer than a turn has, and writes down for whom it was. */
+static void take_long(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	static char large[1 << 20];
+
+	(void)len;
+	if (n_order < sizeof(order) - 1)
+		order[n_order++] = (char)data[0];
+	(void)poll(NULL, 0, 15);
+	(void)jl__rpc_call_send(call, large, sizeof(large));
+	jl__rpc_call_finish(call, JL__RPC_OK, NULL);
+}
+
+static const struct jl__rpc_handler slow = { .request = take_long };
+static const struct jl__rpc_method slow_methods[] = {
+	{ "/test.Echo/Slow", NULL, ROLE_READ, JL__RPC_UNARY, 0, &slow, NULL },
+	{ 0 },
+};
+
+static void ask(int fd, char who, unsigned count)
+{
+	uint8_t body[6] = { 0, 0, 0, 0, 1, (uint8_t)who };
+
+	raw_hold();
+	for (unsigned i = 0; i < count; i++) {
+		raw_request(fd, 2 * i + 1, "/test.Echo/Slow");
+		raw_frame(fd, 0, 1, 2 * i + 1, body, sizeof(body));
+	}
+	raw_release(fd);
+}
+
+/* A connection that takes whatever comes: windows that never close. */
+static int open_wide(void)
+{
+	int fd = raw_connect(port);
+
+	raw_begin(fd);
+	raw_frame(fd, 4, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+	raw_frame(fd, 8, 0, 0, "\x7f\xff\0\0", 4);
+	return fd;
+}
+
+START_TEST(who_asks_for_much_waits_for_who_asks_for_little)
+{
+	int much, little;
+
+	begin_with(slow_methods, NULL);
+	n_order = 0;
+	much = open_wide();
+	little = open_wide();
+	turns(20);
+	ask(much, 'm', 50);
+	ask(little, 'l', 1);
+	/* Nothing between a turn and the next one is kept waiting for long either. */
+	for (unsigned turn = 1; turn <= 3; turn++) {
+		ck_assert_int_eq(jl__rpc_server_process(server), 0);
+		ck_assert_uint_le(n_order, turn);
+	}
+	for (int i = 0; i < 10000 && n_order < 51; i++) {
+		turns(1);
+		(void)raw_closed(much, 0);
+		(void)raw_closed(little, 0);
+	}
+	ck_assert_uint_eq(n_order, 51);
+	ck_assert_msg(memchr(order, 'l', 3), "%.51s", order);
+	(void)close(much);
+	(void)close(little);
+	end();
+}
+END_TEST
+
+/* Answers that nobody takes are not made. */
+START_TEST(who_reads_nothing_gets_no_more_answers)
+{
+	int fd;
+
+	begin_with(slow_methods, NULL);
+	n_order = 0;
+	fd = raw_connect(port);
+	raw_begin(fd);
+	turns(20);
+	ask(fd, 'm', 20);
+	turns(50);
+	/* Of the first answer a window's worth is gone, and so there is room for one
+	   more; the server does not turn in vain. */
+	ck_assert_uint_eq(n_order, 2);
+	ck_assert_int_eq(
+		poll(&(struct pollfd){ jl__rpc_server_fd(server), POLLIN, 0 }, 1, 0), 0);
+	/* And goes on as soon as there is room. */
+	raw_frame(fd, 4, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+	raw_frame(fd, 8, 0, 0, "\x7f\xff\0\0", 4);
+	for (int i = 0; i < 10000 && n_order < 20; i++) {
+		turns(1);
+		(void)raw_closed(fd, 0);
+	}
+	ck_assert_uint_eq(n_order, 20);
+	(void)close(fd);
+	end();
+}
+END_TEST
+
 /* ---- going away ---- */
 
 START_TEST(asked_twice_the_end_comes_at_once)
@@ -249,19 +355,26 @@ START_TEST(asked_twice_the_end_comes_at_once)
 }
 END_TEST
 
-static void drain_now(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+static void drain_now(struct jl__rpc_call *call)
 {
-	(void)data, (void)len;
 	jl__rpc_server_drain(jl__rpc_call_server(call), 0);
 	jl__rpc_call_finish(call, JL__RPC_OK, NULL);
+}
+
+static void never_called(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	(void)call, (void)data, (void)len;
+	ck_abort_msg("a part of a call that is over");
 }
 
 /* The listener's event is fetched together with the one that ends it. */
 START_TEST(a_handler_may_end_the_server)
 {
-	static const struct jl__rpc_handler handler = { .request = drain_now };
+	static const struct jl__rpc_handler handler = { .opened = drain_now,
+							.part = never_called,
+							.parts_end = drain_now };
 	static const struct jl__rpc_method methods[] = {
-		{ "/test.Echo/End", NULL, ROLE_READ, JL__RPC_UNARY, 0, &handler, NULL },
+		{ "/test.Echo/End", NULL, ROLE_READ, JL__RPC_UPLOAD, 0, &handler, NULL },
 		{ 0 },
 	};
 	int fd, late;
@@ -341,6 +454,8 @@ Suite *test_suite(void)
 	tcase_add_test(tests, who_was_held_back_has_its_time_afterwards);
 	tcase_add_test(tests, who_goes_on_after_a_pause_has_a_limit_again);
 	tcase_add_test(tests, an_overdue_request_does_not_begin);
+	tcase_add_test(tests, who_asks_for_much_waits_for_who_asks_for_little);
+	tcase_add_test(tests, who_reads_nothing_gets_no_more_answers);
 	tcase_add_test(tests, asked_twice_the_end_comes_at_once);
 	tcase_add_test(tests, a_handler_may_end_the_server);
 	tcase_add_test(tests, a_peer_of_both_families_is_known_by_its_own);
