@@ -58,7 +58,7 @@ int jl__row_end(jl_node *node, struct jl__row *row, int state, jl_error **err)
 	int r;
 
 	/* One that never ran has no attempt to speak of. */
-	if (row->number[JL__N_RUN] != UINT64_MAX) {
+	if (jl__row_run(row)) {
 		r = jl__store_add_attempt(node->store, row, err);
 		if (r < 0)
 			return r;
@@ -67,8 +67,8 @@ int jl__row_end(jl_node *node, struct jl__row *row, int state, jl_error **err)
 	row->text[JL__T_SOCKET] = NULL;
 	row->number[JL__N_STATE] = (uint64_t)state;
 	/* Before it is committed: who reads the log must not wait for more. */
-	if (!again && row->number[JL__N_RUN] != UINT64_MAX)
-		jl__run_ended(node, row->text[JL__T_ID], row->number[JL__N_RUN]);
+	if (!again)
+		jl__run_ended(node, row->text[JL__T_ID], jl__row_run(row));
 	if (again) {
 		clear_result(row);
 		row->number[JL__N_STATE] = JL_STATE_PENDING;
@@ -80,10 +80,9 @@ int jl__row_end(jl_node *node, struct jl__row *row, int state, jl_error **err)
 
 int jl__row_cancel(jl_node *node, struct jl__row *row, jl_error **err)
 {
-	uint64_t run = row->number[JL__N_RUN] == UINT64_MAX ? 0 : row->number[JL__N_RUN];
 	bool ran = row->number[JL__N_ATTEMPT] > 1;
 
-	jl__run_ended(node, row->text[JL__T_ID], run);
+	jl__run_ended(node, row->text[JL__T_ID], jl__row_run(row));
 	row->text[JL__T_CLAIM] = NULL;
 	row->text[JL__T_SOCKET] = NULL;
 	row->number[JL__N_END] = jl__now_usec();

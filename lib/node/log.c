@@ -34,7 +34,7 @@ int jl_node_open_log(jl_node *node, const char *id, uint32_t flags, jl_log **ret
 		r = jl__find(node, id, &row, ret_err);
 	if (r < 0)
 		return r;
-	run = row->number[JL__N_RUN] == UINT64_MAX ? 0 : row->number[JL__N_RUN];
+	run = jl__row_run(row);
 	more = flags & JL_LOG_FOLLOW && may_run_again(row);
 	folder = more || run == 0 ? jl__job_folder(node, row->text[JL__T_ID], true)
 				  : jl__run_folder(node, row->text[JL__T_ID], run, true);

@@ -64,7 +64,8 @@ static int take_over(jl_node *node, struct jl__row **row, jl_error **err)
 	return r;
 }
 
-/* One that was never started goes back; nobody can start it in this folder any more. */
+/* One that was never started goes back; nobody can start it in this folder any more, and
+ * without its standard input it must not be started in another. */
 static int put_back(jl_node *node, const struct jl__row *row, jl_error **err)
 {
 	struct jl__row *fresh = NULL;
@@ -74,10 +75,15 @@ static int put_back(jl_node *node, const struct jl__row *row, jl_error **err)
 		r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, err);
 	if (r == 0 && fresh->number[JL__N_STATE] == JL_STATE_INITIALIZING &&
 	    fresh->number[JL__N_RUN] == row->number[JL__N_RUN]) {
+		bool input = fresh->number[JL__N_ATTACHED] & JL__ATTACHED_STDIN;
+
 		fresh->number[JL__N_STATE] = JL_STATE_PENDING;
 		fresh->text[JL__T_CLAIM] = NULL;
 		fresh->text[JL__T_SOCKET] = NULL;
-		r = fresh->number[JL__N_STOPPING] == 1
+		if (input)
+			fresh->text[JL__T_FAILURE] =
+				"the process with its standard input ended before it was started";
+		r = input || fresh->number[JL__N_STOPPING] == 1
 			    ? jl__row_cancel(node, fresh, err)
 			    : jl__store_update(node->store, fresh, err);
 		if (r == 0)
@@ -109,37 +115,6 @@ static bool was_begun(jl_node *node, const struct jl__row *row)
 	       !S_ISLNK(st.st_mode);
 }
 
-static int mark_adopted(jl_node *node, const struct jl__row *row, jl_job *job,
-			jl_error **err)
-{
-	struct jl_result started = { .size = sizeof(started) };
-	_cleanup_close_ int folder =
-		jl__run_folder(node, row->text[JL__T_ID], row->number[JL__N_RUN], false);
-	struct jl__row *fresh = NULL;
-	int r;
-
-	if (row->number[JL__N_STATE] == JL_STATE_RUNNING)
-		return 0;
-	r = jl__store_begin(node->store, false, err);
-	if (r == 0)
-		r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, err);
-	if (r == 0 && fresh->number[JL__N_STATE] == JL_STATE_INITIALIZING &&
-	    fresh->number[JL__N_RUN] == row->number[JL__N_RUN]) {
-		fresh->number[JL__N_STATE] = JL_STATE_RUNNING;
-		if (folder >= 0 && jl__record_started(folder, &started, NULL) == 0)
-			fresh->number[JL__N_START] = started.start_usec;
-		fresh->text[JL__T_ADDRESS] = jl_job_get_address(job);
-		if (fresh->number[JL__N_STOPPING] == 1)
-			(void)jl__stop_started(node, job);
-		r = jl__store_update(node->store, fresh, err);
-		if (r == 0)
-			r = jl__store_commit(node->store, err);
-	}
-	jl__store_rollback(node->store);
-	jl__row_free(fresh);
-	return r == -ENOENT ? 0 : r;
-}
-
 static int adopt(jl_node *node, const struct jl__row *row, jl_error **err)
 {
 	jl_error *why = NULL;
@@ -158,8 +133,10 @@ static int adopt(jl_node *node, const struct jl__row *row, jl_error **err)
 		jl_error_free(why);
 		return r == -ENOMEM ? jl__oom(err) : 0;
 	}
-	r = mark_adopted(node, row, job, err);
-	if (r == 0)
+	r = row->number[JL__N_STATE] == JL_STATE_RUNNING
+		    ? 0
+		    : jl__mark_running(node, row, job, err);
+	if (r >= 0)
 		r = jl__active_add(node, row, job, err);
 	(void)jl_job_unref(job);
 	return r;
@@ -335,7 +312,7 @@ static int let_go_of(jl_node *node, uint64_t number, jl_error **err)
 void jl__let_go(jl_node *node)
 {
 	jl_error *why = NULL;
-	int r = 0;
+	int r = jl__note_failed(node, &why);
 
 	for (struct jl__held *held = node->held; held && r == 0; held = held->next)
 		r = let_go_of(node, held->number, &why);
@@ -378,6 +355,8 @@ int jl__look(jl_node *node, jl_error **err)
 
 	jl__watch_drain(node);
 	r = drain_events(node, err);
+	if (r == 0)
+		r = jl__note_failed(node, err);
 	if (r == 0)
 		r = jl__store_changed(node->store, &changed, err);
 	if (r < 0 || (!changed && !node->look && !jl__keeper_gone(node)))

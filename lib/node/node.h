@@ -79,6 +79,10 @@ struct jl_node {
 	struct jl__active *active;
 	struct jl__keeper *keepers;
 	struct jl__held *held;
+	struct {
+		uint64_t number; /* 0: none */
+		uint64_t run;
+	} failed; /* a start that failed and could not be noted */
 };
 
 /* Where the last one of several texts was. */
@@ -143,8 +147,12 @@ void jl__row_claim(const jl_node *node, struct jl__row *row, const char *socket)
 /* Starts a job that is ours and committed. The code of the start; the row is brought up
  * to date either way. */
 int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **err);
-/* Stops one that was to be stopped while it was being started. */
-int jl__stop_started(jl_node *node, jl_job *job);
+/* A job whose supervisor has it is RUNNING from here on, if it is still this try; ended
+ * at once when somebody asked for that. 1, or 0. */
+int jl__mark_running(jl_node *node, const struct jl__row *row, jl_job *job,
+		     jl_error **err);
+/* Notes a failed start that could not be noted when it failed. */
+int jl__note_failed(jl_node *node, jl_error **err);
 /* Starts jobs that wait, as far as there are slots. */
 int jl__queue_run(jl_node *node, jl_error **err);
 
@@ -232,6 +240,12 @@ int jl__defaults(jl_node *node, jl_job_spec *spec, uint64_t *disk_bytes,
 /* ---- nets.c ---- */
 
 int jl__nets_restore(jl_node *node, jl_error **err);
+
+/* The folder of its try, below that of the job; 0 when it never ran. */
+static inline uint64_t jl__row_run(const struct jl__row *row)
+{
+	return row->number[JL__N_RUN] == UINT64_MAX ? 0 : row->number[JL__N_RUN];
+}
 
 static inline bool jl__row_is_active(const struct jl__row *row)
 {

@@ -100,22 +100,37 @@ static bool still_ours(jl_node *node, const struct jl__row *row)
 	return r != 0;
 }
 
-int jl__stop_started(jl_node *node, jl_job *job)
+/* Somebody asked for its end before its supervisor knew of it. Before that is RUNNING:
+ * whoever finds it INITIALIZING asks once more. 1. */
+static int stop_if_asked(jl_node *node, const struct jl__row *row, jl_job *job,
+			 jl_error **err)
 {
-	return jl_job_stop(job, node->config.number[JL_NODE_GRACE_USEC], NULL);
+	jl_error *why = NULL;
+	int r = 0;
+
+	if (row->number[JL__N_STOPPING] == 1)
+		r = jl_job_stop(job, node->config.number[JL_NODE_GRACE_USEC], &why);
+	/* It has just ended by itself. */
+	if (r == -ESRCH)
+		r = 0;
+	if (r < 0 && err)
+		*err = jl__steal(why);
+	jl_error_free(why);
+	return r < 0 ? r : 1;
 }
 
-static int mark_running(jl_node *node, const struct jl__row *row, jl_job *job,
-			jl_error **err)
+int jl__mark_running(jl_node *node, const struct jl__row *row, jl_job *job,
+		     jl_error **err)
 {
 	struct jl_result started = { .size = sizeof(started) };
 	_cleanup_close_ int folder = -EBADF;
 	struct jl__row *fresh = NULL;
-	bool stop = false;
 	int r = jl__store_begin(node->store, false, err);
 
 	if (r == 0)
 		r = reread(node, row, &fresh, err);
+	if (r == 1)
+		r = stop_if_asked(node, fresh, job, err);
 	if (r == 1) {
 		folder = jl__run_folder(node, row->text[JL__T_ID], row->number[JL__N_RUN],
 					false);
@@ -125,16 +140,12 @@ static int mark_running(jl_node *node, const struct jl__row *row, jl_job *job,
 				? started.start_usec
 				: jl__now_usec();
 		fresh->text[JL__T_ADDRESS] = jl_job_get_address(job);
-		stop = fresh->number[JL__N_STOPPING] == 1;
 		r = jl__store_update(node->store, fresh, err);
 		if (r == 0)
 			r = jl__store_commit(node->store, err);
 	}
 	jl__store_rollback(node->store);
 	jl__row_free(fresh);
-	/* Somebody asked for its end before its supervisor knew of it. */
-	if (stop)
-		(void)jl__stop_started(node, job);
 	return r;
 }
 
@@ -170,6 +181,46 @@ static int mark_failed(jl_node *node, const struct jl__row *row, int code,
 	return r;
 }
 
+/* As long as nobody knows of it the job is INITIALIZING, and ours. */
+static void keep_failed(jl_node *node, uint64_t number, uint64_t run)
+{
+	node->failed.number = number;
+	node->failed.run = run;
+	(void)jl__node_again(node, jl__now_usec() + 1000000, NULL);
+}
+
+int jl__note_failed(jl_node *node, jl_error **err)
+{
+	uint64_t number = node->failed.number;
+	struct jl__row row;
+	int r;
+
+	if (!number)
+		return 0;
+	node->failed.number = 0;
+	jl__row_init(&row);
+	row.number[JL__N_NUMBER] = number;
+	row.number[JL__N_RUN] = node->failed.run;
+	r = mark_failed(
+		node, &row, -ENOMEM,
+		"it could not be started, and memory or space was too short to note why",
+		err);
+	if (r < 0)
+		keep_failed(node, number, node->failed.run);
+	return r < 0 ? r : 0;
+}
+
+static void start_failed(jl_node *node, const struct jl__row *row, int code,
+			 const char *failure)
+{
+	if (mark_failed(node, row, code, failure, NULL) >= 0)
+		return;
+	jl__log(node->ctx, JL_LOG_ERROR, JL_MODULE,
+		"job %s could not be started, and the store cannot be told yet",
+		row->text[JL__T_ID]);
+	keep_failed(node, row->number[JL__N_NUMBER], row->number[JL__N_RUN]);
+}
+
 int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **err)
 {
 	jl_error *why = NULL;
@@ -183,18 +234,14 @@ int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **
 		return 0;
 	}
 	if (code < 0) {
-		r = mark_failed(node, row, code, jl_error_message(why), NULL);
-		if (r < 0)
-			jl__log(node->ctx, JL_LOG_ERROR, JL_MODULE,
-				"job %s could not be started, and the store cannot be told",
-				row->text[JL__T_ID]);
+		start_failed(node, row, code, jl_error_message(why));
 		if (err)
 			*err = why;
 		else
 			jl_error_free(why);
 		return code;
 	}
-	r = mark_running(node, row, job, err);
+	r = jl__mark_running(node, row, job, err);
 	if (r >= 0)
 		r = jl__active_add(node, row, job, err);
 	(void)jl_job_unref(job);
@@ -280,7 +327,7 @@ static int start_claimed(jl_node *node, struct jl__row *row, jl_error **err)
 		jl__details_done(&details);
 	}
 	if (r < 0)
-		(void)mark_failed(node, row, r, jl_error_message(why), NULL);
+		start_failed(node, row, r, jl_error_message(why));
 	else
 		r = jl__start(node, row, spec, &why);
 	/* One that cannot be started is not the failure of whoever runs the queue. */

@@ -68,7 +68,9 @@ static void fill_row(struct handing *handing, const jl_submission *sub)
 	row->number[JL__N_RETRIES] = sub->retries;
 	row->number[JL__N_ATTEMPT] = 1;
 	row->number[JL__N_UPLOADS] = sub->upload != NULL;
-	row->number[JL__N_ATTACHED] = sub->attached;
+	row->number[JL__N_ATTACHED] =
+		(sub->attached ? JL__ATTACHED_CALLER : 0) |
+		(jl__spec_has_stdin(sub->spec) ? JL__ATTACHED_STDIN : 0);
 	row->text[JL__T_ID] = sub->id;
 	row->text[JL__T_NAME] = jl__spec_name(sub->spec);
 	row->text[JL__T_NETWORK] = jl__spec_network(sub->spec);

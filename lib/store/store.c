@@ -312,8 +312,12 @@ void jl__store_forget(struct jl__store *store)
 
 int jl__store_begin(struct jl__store *store, bool durable, jl_error **err)
 {
+	sqlite3_stmt *way_out;
 	int r = set_sync(store, durable, err);
 
+	/* First of all, as it may be wanted because memory is short. */
+	if (r == 0)
+		r = jl__store_statement(store, ST_ROLLBACK, &way_out, err);
 	if (r == 0)
 		r = jl__store_run(store, ST_BEGIN, err);
 	store->in_transaction = r == 0;

@@ -53,11 +53,16 @@ enum jl__number {
 	JL__N_UPLOADS,
 	JL__N_LOG,
 	JL__N_LOG_CUT,
-	JL__N_ATTACHED,
+	JL__N_ATTACHED, /* JL__ATTACHED_ bits */
 	JL__N_STOPPING, /* somebody asked it to end; no retries */
 	JL__N_CHANGE,	/* grows with every change of any job */
 	JL__N_COUNT
 };
+
+/* The caller stays with the job; its standard input is of the process that has the claim,
+ * and gone with that. */
+#define JL__ATTACHED_CALLER 1
+#define JL__ATTACHED_STDIN 2
 
 /* Texts of a job; NULL is none. */
 enum jl__text {

@@ -2,6 +2,7 @@
 /* Jobs of a node: how they end, what is known of them, finding, stopping, deleting. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,22 @@
 #include <unistd.h>
 
 #include "node.h"
+
+static uint32_t in_pages(uint32_t states, uint64_t below, uint32_t limit)
+{
+	jl_job_list *list;
+	uint32_t count;
+
+	ck_ok(jl_node_list(node, states, NULL, below, limit, &list, &err));
+	count = jl_job_list_count(list);
+	jl_job_list_free(list);
+	return count;
+}
+
+static uint32_t in_states(uint32_t states)
+{
+	return in_pages(states, 0, 0);
+}
 
 /* ---- how they end ---- */
 
@@ -126,6 +143,57 @@ START_TEST(standard_input_reaches_it)
 	ck_assert_str_eq(log, "typed\n");
 	free(log);
 	free(id);
+}
+END_TEST
+
+/* ---- without memory ---- */
+
+/* So many allocations work, then none, until it is UINT_MAX again. */
+static unsigned int allocations = UINT_MAX;
+
+static bool runs_dry(void)
+{
+	if (allocations == UINT_MAX)
+		return false;
+	if (allocations == 0)
+		return true;
+	allocations--;
+	return false;
+}
+
+static void *dry_alloc(size_t bytes)
+{
+	return runs_dry() ? NULL : malloc(bytes);
+}
+
+static void *dry_resize(void *old, size_t bytes)
+{
+	return runs_dry() ? NULL : realloc(old, bytes);
+}
+
+/* Whatever could not be done or noted is, as soon as there is memory again. */
+START_TEST(no_start_is_left_without_memory)
+{
+	int r = -ENOMEM;
+	double end;
+
+	/* What it looks for when it is new has been found. */
+	ck_ok(jl_node_process(node, &err));
+	ck_ok(jl_set_allocator(dry_alloc, dry_resize, free));
+	for (unsigned int n = 0; r == -ENOMEM; n += 7) {
+		jl_submission *sub = script("exit 0");
+
+		allocations = n;
+		r = jl_node_submit(node, sub, NULL, NULL);
+		allocations = UINT_MAX;
+		jl_submission_free(sub);
+		for (end = now() + 10 * patience; in_states(0xf); process_for(0.1))
+			ck_assert_msg(now() < end, "the %u. allocation leaves a job",
+				      n + 1);
+	}
+	ck_assert_int_eq(r, 0);
+	ck_assert_uint_eq(in_states(1U << JL_STATE_FAILED),
+			  in_states(0) - in_states(1U << JL_STATE_COMPLETED));
 }
 END_TEST
 
@@ -380,17 +448,6 @@ START_TEST(old_jobs_are_removed)
 }
 END_TEST
 
-static uint32_t in_list(uint64_t below, uint32_t limit)
-{
-	jl_job_list *list;
-	uint32_t count;
-
-	ck_ok(jl_node_list(node, 0, NULL, below, limit, &list, &err));
-	count = jl_job_list_count(list);
-	jl_job_list_free(list);
-	return count;
-}
-
 static bool is_ready(int fd)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
@@ -409,7 +466,7 @@ START_TEST(many_jobs_are_deleted_step_by_step)
 	id = submit_script("sleep 1000");
 	while (jl_node_delete_some(node, &below, &deleted, &skipped, &err) == 1) {
 		steps++;
-		ck_assert_uint_eq(in_list(0, 0), 451 - deleted);
+		ck_assert_uint_eq(in_states(0), 451 - deleted);
 	}
 	ck_assert_ptr_null(err);
 	ck_assert_uint_gt(steps, 2);
@@ -419,11 +476,11 @@ START_TEST(many_jobs_are_deleted_step_by_step)
 	close_node(node);
 	ck_ok(jl_node_config_set_number(config, JL_NODE_KEEP_JOBS, 2, &err));
 	node = open_node();
-	for (steps = 0; (left = in_list(0, 0)) > 3; steps++) {
+	for (steps = 0; (left = in_states(0)) > 3; steps++) {
 		ck_ok(jl_node_process(node, &err));
-		ck_assert_uint_gt(left, in_list(0, 0));
-		ck_assert_msg(in_list(0, 0) == 3 || is_ready(jl_node_get_fd(node)),
-			      "%u jobs are left, and nobody is told", in_list(0, 0));
+		ck_assert_uint_gt(left, in_states(0));
+		ck_assert_msg(in_states(0) == 3 || is_ready(jl_node_get_fd(node)),
+			      "%u jobs are left, and nobody is told", in_states(0));
 	}
 	ck_assert_uint_gt(steps, 1);
 	ck_ok(jl_node_stop(node, id, 0, &err));
@@ -435,12 +492,12 @@ END_TEST
 START_TEST(lists_have_pages)
 {
 	end_many(5);
-	ck_assert_uint_eq(in_list(0, 0), 5);
-	ck_assert_uint_eq(in_list(0, 3), 3);
-	ck_assert_uint_eq(in_list(3, 0), 2);
-	ck_assert_uint_eq(in_list(3, 1), 1);
-	ck_assert_uint_eq(in_list(1, 0), 0);
-	ck_assert_uint_eq(in_list(UINT64_MAX, 0), 5);
+	ck_assert_uint_eq(in_states(0), 5);
+	ck_assert_uint_eq(in_pages(0, 0, 3), 3);
+	ck_assert_uint_eq(in_pages(0, 3, 0), 2);
+	ck_assert_uint_eq(in_pages(0, 3, 1), 1);
+	ck_assert_uint_eq(in_pages(0, 1, 0), 0);
+	ck_assert_uint_eq(in_pages(0, UINT64_MAX, 0), 5);
 }
 END_TEST
 
@@ -504,6 +561,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, a_timeout_fails_it);
 	tcase_add_test(tcase, one_that_cannot_start_is_there_all_the_same);
 	tcase_add_test(tcase, standard_input_reaches_it);
+	tcase_add_test(tcase, no_start_is_left_without_memory);
 	tcase_add_test(tcase, secrets_are_not_shown);
 	tcase_add_test(tcase, the_store_is_for_its_owner_alone);
 	tcase_add_test(tcase, uploads_are_in_work);

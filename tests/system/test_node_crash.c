@@ -314,15 +314,19 @@ END_TEST
 /* ---- between the claim and the start ---- */
 
 /* Keeps one job until it is told to hand in another, which it does not survive. */
-static void claimer(int go)
+static void claimer(int go, bool input)
 {
+	jl_submission *sub;
 	jl_job_info *info;
 	char byte;
 
 	node = open_node();
 	ck_ok(jl_node_submit(node, script("exec sleep 1000"), NULL, &err));
+	sub = script("echo ran");
+	if (input)
+		ck_ok(jl_job_spec_set_stdio(jl_submission_spec(sub), 0, go, &err));
 	ck_assert_int_eq((int)read(go, &byte, 1), 1);
-	_exit(jl_node_submit(node, script("echo ran"), &info, &err) == 0 ? 1 : 2);
+	_exit(jl_node_submit(node, sub, &info, &err) == 0 ? 1 : 2);
 }
 
 /* The only job in these states; to be freed. */
@@ -343,9 +347,11 @@ static char *wait_for_one(uint32_t states)
 	return id;
 }
 
-/* A supervisor that does not come to it, and a caller that is killed while he waits. */
+/* A supervisor that does not come to it, and a caller that is killed while he waits. With
+ * his standard input it is over. */
 START_TEST(a_start_that_was_never_begun_is_made_again)
 {
+	bool input = _i == 2;
 	char *first, *id, *log, path[256];
 	pid_t child, supervisor;
 	int go[2], status;
@@ -354,7 +360,7 @@ START_TEST(a_start_that_was_never_begun_is_made_again)
 	child = fork();
 	ck_assert_int_ge(child, 0);
 	if (child == 0)
-		claimer(go[0]);
+		claimer(go[0], input);
 	first = wait_for_one(1U << JL_STATE_RUNNING);
 	supervisor = supervisor_of_marked();
 	ck_assert_int_gt(supervisor, 1);
@@ -372,15 +378,15 @@ START_TEST(a_start_that_was_never_begun_is_made_again)
 	(void)strcat(path, "/begun");
 	if (_i == 1)
 		ck_assert_int_eq(symlink("never", path), 0);
-	ck_ends(id, JL_STATE_COMPLETED, 0);
+	ck_ends(id, input ? JL_STATE_CANCELED : JL_STATE_COMPLETED, input ? -1 : 0);
 	/* Now it comes to it, and is too late. */
 	ck_assert_int_eq(kill(supervisor, SIGCONT), 0);
 	ck_assert(gone_within(supervisor, 30));
 	log = log_of(id, JL_LOG_FOLLOW);
-	ck_assert_str_eq(log, "ran\n");
+	ck_assert_str_eq(log, input ? "" : "ran\n");
 	(void)snprintf(path, sizeof(path), "%s/jobs/%s", state, id);
-	ck_assert_uint_eq(entries(path, "started"), 1);
-	ck_assert_uint_eq(entries(path, "begun"), 1);
+	ck_assert_uint_eq(entries(path, "started"), !input);
+	ck_assert_uint_eq(entries(path, "begun"), !input);
 	(void)close(go[0]);
 	(void)close(go[1]);
 	free(first);
@@ -394,7 +400,7 @@ static void add(TCase *tcase)
 	tcase_add_checked_fixture(tcase, node_set_up, node_tear_down);
 	tcase_add_test(tcase, callers_killed_at_any_moment);
 	tcase_add_test(tcase, deletions_killed_at_any_moment);
-	tcase_add_loop_test(tcase, a_start_that_was_never_begun_is_made_again, 0, 2);
+	tcase_add_loop_test(tcase, a_start_that_was_never_begun_is_made_again, 0, 3);
 	tcase_add_test(tcase, a_dead_supervisor_loses_jobs_and_says_so);
 }
 
