@@ -135,9 +135,9 @@ static int use_wal(struct jl__store *store, jl_error **err)
 	const struct jl__sqlite *sqlite = store->sqlite;
 	sqlite3_stmt *statement = NULL;
 	char mode[8] = "";
-	int r = SQLITE_BUSY;
+	int r, tries = 0;
 
-	for (int i = 0; (r & 0xff) == SQLITE_BUSY && wait_for_lock(NULL, i); i++) {
+	do {
 		r = sqlite->prepare_v3(store->db, "PRAGMA journal_mode=WAL", -1, 0,
 				       &statement, NULL);
 		if (r == SQLITE_OK)
@@ -146,7 +146,7 @@ static int use_wal(struct jl__store *store, jl_error **err)
 			(void)snprintf(mode, sizeof(mode), "%s",
 				       (const char *)sqlite->column_text(statement, 0));
 		(void)sqlite->finalize(statement);
-	}
+	} while ((r & 0xff) == SQLITE_BUSY && wait_for_lock(NULL, tries++));
 	if (r != SQLITE_ROW)
 		return jl__store_fail(store, r, err);
 	if (strcmp(mode, "wal") != 0)

@@ -8,6 +8,7 @@
 #include "supervisor/supervisor.h"
 
 #include <asm/errno.h>
+#include <linux/falloc.h>
 #include <linux/fcntl.h>
 
 /* Taken before the start, so that a full disk cannot lose the end. */
@@ -33,7 +34,7 @@ static int reserve(int folder)
 
 	if (fd < 0)
 		return fd;
-	r = jl__sys_fallocate(fd, 0, 0, RESERVED_BYTES);
+	r = jl__sys_fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, RESERVED_BYTES);
 	if (r == -EOPNOTSUPP)
 		r = jl__sys_pwrite(fd, zeros, sizeof(zeros), 0);
 	(void)jl__sys_close(fd);
@@ -76,8 +77,8 @@ static long write_record(const struct job *job, const char *name,
 	r = jl__sys_pwrite(fd, &record, sizeof(record), 0);
 	if (r >= 0 && len)
 		r = jl__sys_pwrite(fd, more, len, sizeof(record));
-	if (r >= 0)
-		(void)jl__sys_ftruncate(fd, record.size);
+	/* Not cut to its size, which the record tells: to give blocks back can take ms.
+	 */
 	(void)jl__sys_close(fd);
 	return r;
 }

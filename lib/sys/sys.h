@@ -98,11 +98,6 @@ static inline long jl__sys_pwrite(int fd, const void *buf, size_t len, int64_t o
 	return jl__sys4_(__NR_pwrite64, fd, buf, len, offset);
 }
 
-static inline long jl__sys_ftruncate(int fd, int64_t size)
-{
-	return jl__sys2_(__NR_ftruncate, fd, size);
-}
-
 static inline long jl__sys_fallocate(int fd, int mode, int64_t offset, int64_t len)
 {
 	return jl__sys4_(__NR_fallocate, fd, mode, offset, len);
