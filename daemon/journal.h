@@ -36,7 +36,10 @@ struct audit_line {
 	const char *result;		/* "OK", "NOT_FOUND", … */
 	const char *reason;		/* the sentence of a failure; "" for none */
 };
-/* Written at once, whole; a failure shows in the log. */
+/*
+ * Written at once, whole; a failure shows in the log. Of calls that failed only some are
+ * written down when there are very many, and then a line says how many are not.
+ */
 void journal_audit(struct journal *journal, const struct audit_line *line);
 
 #endif

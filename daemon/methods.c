@@ -10,6 +10,11 @@
 #include "services.h"
 
 #define UPLOAD_MAX ((size_t)128 << 20)
+/*
+ * Of requests that are not said to be larger: ids, names, filters. Decoding makes up to a
+ * hundred bytes of one, and nobody else is served meanwhile.
+ */
+#define SMALL_MAX ((size_t)64 << 10)
 
 #define JOB(name) "/joblet.JobService/" name
 #define NETWORK(name) "/joblet.NetworkService/" name
@@ -83,8 +88,11 @@ struct jl__rpc_method *methods_new(const struct serving *s)
 	if (!methods)
 		return NULL;
 	memcpy(methods, table, sizeof(table));
-	for (size_t i = 0; i < COUNT; i++)
+	for (size_t i = 0; i < COUNT; i++) {
 		methods[i].data = s;
+		if (!methods[i].request_max)
+			methods[i].request_max = SMALL_MAX;
+	}
 	return methods;
 }
 

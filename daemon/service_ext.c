@@ -19,8 +19,7 @@ static void send_signal(struct jl__rpc_call *call, const uint8_t *data, size_t l
 	(void)snprintf(detail, sizeof(detail), "signal %d", (int)m->signal);
 	r = jl_node_signal(s->node, m->uuid, m->signal, &err);
 	if (r < 0) {
-		finish_change_error(call, m->uuid, detail, r == -EEXIST ? -EINVAL : r,
-				    err);
+		finish_change_error(call, m->uuid, detail, id_error(r), err);
 	} else {
 		(void)send_message(call, &reply.base);
 		finish_change(call, m->uuid, detail, JL__RPC_OK, NULL);
@@ -58,7 +57,7 @@ static void wait_until_end(struct jl__rpc_call *call, const uint8_t *data, size_
 	r = jl_node_get(s->node, m->uuid, &info, &err);
 	joblet__x__v1__wait_request__free_unpacked(m, NULL);
 	if (r < 0) {
-		finish_error(call, r == -EEXIST ? -EINVAL : r, err);
+		finish_error(call, id_error(r), err);
 		return;
 	}
 	if (jl_state_is_final((int)jl_job_info_get_number(info, JL_INFO_STATE)))

@@ -187,7 +187,7 @@ static void one(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 	(void)data;
 	(void)len;
 	if (r < 0) {
-		finish_error(call, r == -EEXIST ? -EINVAL : r, err);
+		finish_error(call, id_error(r), err);
 		return;
 	}
 	answer(call, job_in_full(s, info));

@@ -22,12 +22,6 @@ static bool has_id(struct jl__rpc_call *call, const char *uuid)
 	return false;
 }
 
-/* Several jobs fit an id: that is no name that is taken. */
-static int id_error(int r)
-{
-	return r == -EEXIST ? -EINVAL : r;
-}
-
 /* ---- run ---- */
 
 static void answer_started(struct jl__rpc_call *call, const jl_job_info *info,
@@ -144,7 +138,7 @@ static void await_stop(struct jl__rpc_call *call, const char *uuid, uint64_t gra
 		finish_change_error(call, uuid, NULL, id_error(r), err);
 		return;
 	}
-	if (grace_usec != JL_FOREVER && grace_usec + STOP_MARGIN_USEC < wait)
+	if (grace_usec < wait - STOP_MARGIN_USEC)
 		wait = grace_usec + STOP_MARGIN_USEC;
 	if (left != UINT64_MAX) {
 		left = left > 2 * STOP_MARGIN_USEC ? left - STOP_MARGIN_USEC : left / 2;
@@ -240,31 +234,3 @@ static void forget(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 }
 
 const struct jl__rpc_handler delete_job = { .request = forget };
-
-static void forget_all(struct jl__rpc_call *call, const uint8_t *data, size_t len)
-{
-	Joblet__DeleteAllJobsResponse reply = JOBLET__DELETE_ALL_JOBS_RESPONSE__INIT;
-	struct serving *s = serving_of(call);
-	uint32_t deleted = 0, skipped = 0;
-	jl_error *err = NULL;
-	char text[128];
-	int r;
-
-	(void)data;
-	(void)len;
-	r = jl_node_delete_all(s->node, &deleted, &skipped, &err);
-	if (r < 0) {
-		finish_change_error(call, NULL, NULL, r, err);
-		return;
-	}
-	(void)snprintf(text, sizeof(text), "%u job%s deleted, %u not ended and skipped",
-		       deleted, deleted == 1 ? "" : "s", skipped);
-	reply.success = 1;
-	reply.message = text;
-	reply.deleted_count = deleted > INT32_MAX ? INT32_MAX : (int32_t)deleted;
-	reply.skipped_count = skipped > INT32_MAX ? INT32_MAX : (int32_t)skipped;
-	(void)send_message(call, &reply.base);
-	finish_change(call, NULL, text, JL__RPC_OK, NULL);
-}
-
-const struct jl__rpc_handler delete_all_jobs = { .request = forget_all };

@@ -115,7 +115,7 @@ static void begin(struct jl__rpc_call *call, const Joblet__GetJobLogsRequest *m)
 	if (r == 0)
 		r = jl__rpc_call_stream(call, &source);
 	if (r < 0)
-		finish_error(call, r == -EEXIST ? -EINVAL : r, err);
+		finish_error(call, id_error(r), err);
 }
 
 static void request(struct jl__rpc_call *call, const uint8_t *data, size_t len)

@@ -190,7 +190,7 @@ static void request(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 	(void)data;
 	(void)len;
 	if (r < 0) {
-		finish_error(call, r == -EEXIST ? -EINVAL : r, err);
+		finish_error(call, id_error(r), err);
 		return;
 	}
 	/* A browser comes back after a normal end: 204 tells it not to. */

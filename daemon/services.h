@@ -7,7 +7,9 @@
 
 /* service_job.c */
 extern const struct jl__rpc_handler run_job, get_job_status, stop_job, cancel_job,
-	delete_job, delete_all_jobs;
+	delete_job;
+/* service_sweep.c */
+extern const struct jl__rpc_handler delete_all_jobs;
 /* service_list.c */
 extern const struct jl__rpc_handler list_jobs, list_extended;
 /* service_log.c */

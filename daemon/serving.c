@@ -47,6 +47,11 @@ void finish_change(struct jl__rpc_call *call, const char *target, const char *de
 	jl__rpc_call_finish(call, code, text);
 }
 
+int id_error(int r)
+{
+	return r == -EEXIST ? -EINVAL : r;
+}
+
 static const char *message_of(int r, const jl_error *err)
 {
 	const char *text = jl_error_message(err);

@@ -14,9 +14,9 @@
 #include "roles.h"
 #include "rpc/rpc.h"
 
-struct host_sample;
 struct waiter;
 struct sse;
+struct sweep;
 
 struct serving {
 	char *config_path; /* "" = built-in */
@@ -38,6 +38,8 @@ struct serving {
 	struct waiter *waiters; /* calls that wait for the end of a job */
 	struct sse *sses;	/* streams that want a sign of life now and then */
 	struct timer heartbeat;
+	struct sweep *sweeps; /* calls that delete all, one after the other */
+	struct timer sweeping;
 	uint64_t cpu_busy, cpu_total; /* of the last look at /proc/stat */
 };
 
@@ -52,6 +54,8 @@ const char *caller_name(const struct jl__rpc_peer *peer);
  */
 void finish_change(struct jl__rpc_call *call, const char *target, const char *detail,
 		   int code, const char *text);
+/* Of a look-up by id: several jobs fit it, which is no name that is taken. */
+int id_error(int r);
 /* Ends a call with what an error of the library means. err is released. */
 void finish_error(struct jl__rpc_call *call, int r, jl_error *err);
 void finish_change_error(struct jl__rpc_call *call, const char *target,

@@ -500,6 +500,20 @@ def lists_of_thousands_with_much_in_each_are_what_clients_take():
     same([job.uuid for job in page.jobs], [job.uuid for job in jobs.jobs[:len(page.jobs)]])
     full = again.job("GetJobStatus", uuid=jobs.jobs[0].uuid)
     same((dict(full.environment), full.secret_environment["TOKEN"]), (environment, "***"))
+    # Step by step: whoever asked for it and left gets no more than what was begun.
+    code_of(again.job, "DeleteAllJobs", timeout=0.02)
+    left = len(again.job("ListJobs").jobs)
+    if not left:
+        raise AssertionError("all of them are gone at once")
+    same(again.job("DeleteAllJobs", timeout=60).deleted_count, left, "the rest")
+    same(len(again.job("ListJobs").jobs), 0, "jobs left")
+
+
+@test
+def requests_are_as_large_as_they_need_to_be():
+    code, text = code_of(client.job, "GetJobStatus", uuid="x" * 100000)
+    same(code, "RESOURCE_EXHAUSTED", text)
+    has(text, "65536 are accepted")
 
 
 @test

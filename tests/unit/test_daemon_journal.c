@@ -2,9 +2,11 @@
 /* The daemon's two records: one line is one line, whatever somebody is called. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,23 +127,60 @@ START_TEST(an_audit_line_is_one_line_and_says_who_it_was)
 }
 END_TEST
 
-/* Somebody whose name cannot be written down is not left out silently. */
-START_TEST(what_cannot_be_written_is_in_the_log)
+/* Somebody whose name is no text is not left out, and no text is longer than it must be.
+ */
+START_TEST(what_is_no_text_or_too_much_of_it_is_written_all_the_same)
 {
+	static char large[100001];
 	struct jl__server_config *config = config_of("text");
-	const struct audit_line line = line_by("\xff\xfe");
+	struct audit_line line = line_by("\xff\xfe");
 	struct journal *journal = NULL;
-	char *audit, *log;
+	char *audit;
 
+	memset(large, 'x', sizeof(large) - 1);
+	line.target = large;
 	ck_assert_int_eq(journal_open(&journal, config, audit_path, &why), 0);
 	journal_audit(journal, &line);
 	journal_close(journal);
 	audit = content(audit_path);
-	log = content(log_path);
-	ck_assert_str_eq(audit, "");
-	ck_assert_msg(strstr(log, "RunJob") != NULL, "%s", log);
+	ck_assert_msg(strstr(audit, "\"user\":\"??\"") != NULL, "%s", audit);
+	ck_assert_uint_lt(strlen(audit), 2000);
+	ck_assert_uint_eq(lines_of(audit), 1);
 	free(audit);
-	free(log);
+	jl__server_config_free(config);
+}
+END_TEST
+
+/* Who may nothing could fill the disk with being told so. */
+START_TEST(of_many_failures_some_are_written_and_the_rest_is_counted)
+{
+	struct jl__server_config *config = config_of("text");
+	struct audit_line good = line_by("alice"), bad = line_by("mallory");
+	struct journal *journal = NULL;
+	unsigned long long left = 0;
+	const char *told;
+	char *audit;
+	size_t lines;
+
+	bad.result = "PERMISSION_DENIED";
+	ck_assert_int_eq(journal_open(&journal, config, audit_path, &why), 0);
+	for (int i = 0; i < 10000; i++)
+		journal_audit(journal, &bad);
+	for (int i = 0; i < 3; i++)
+		journal_audit(journal, &good);
+	journal_close(journal);
+	audit = content(audit_path);
+	lines = lines_of(audit);
+	ck_assert_uint_ge(lines, 201 + 1 + 3);
+	/* One more each 50 ms, however slow this machine is. */
+	ck_assert_uint_lt(lines, 2000);
+	for (told = audit; (told = strstr(told, "\"reason\":\"")) != NULL; told++)
+		left += strtoull(told + 10, NULL, 10);
+	ck_assert_uint_ge(left, 8000);
+	told = strstr(audit, "calls that failed are left out here");
+	ck_assert_ptr_nonnull(told);
+	ck_assert_ptr_nonnull(strstr(told, "alice"));
+	free(audit);
 	jl__server_config_free(config);
 }
 END_TEST
@@ -166,6 +205,37 @@ START_TEST(a_full_disk_moves_the_line_to_the_log)
 }
 END_TEST
 
+/* A line that was cut off does not take the next one with it. */
+START_TEST(after_half_a_line_comes_a_whole_one)
+{
+	struct jl__server_config *config = config_of("text");
+	const struct audit_line line = line_by("alice");
+	struct rlimit old, small;
+	struct journal *journal = NULL;
+	char *audit, *second;
+	json_t *object;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = (struct rlimit){ 100, old.rlim_max };
+	(void)signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(journal_open(&journal, config, audit_path, &why), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	journal_audit(journal, &line);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+	journal_audit(journal, &line);
+	journal_close(journal);
+	audit = content(audit_path);
+	ck_assert_uint_eq(lines_of(audit), 2);
+	second = strchr(audit, '\n') + 1;
+	ck_assert_int_eq(second - audit, 101);
+	object = json_loads(second, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_ptr_nonnull(object);
+	json_decref(object);
+	free(audit);
+	jl__server_config_free(config);
+}
+END_TEST
+
 START_TEST(a_log_line_is_one_line_in_both_forms)
 {
 	struct jl__server_config *config = config_of(_i ? "json" : "text");
@@ -173,15 +243,41 @@ START_TEST(a_log_line_is_one_line_in_both_forms)
 	char *log;
 
 	ck_assert_int_eq(journal_open(&journal, config, NULL, &why), 0);
-	journal_log(journal, JL_LOG_WARNING, "%s", "one\ntwo\x1b[31m \"three\"");
+	journal_log(journal, JL_LOG_WARNING, "%s",
+		    "one\ntwo\x1b[31m\xc2\x9b \"three\" \xff");
 	journal_log(journal, JL_LOG_DEBUG, "not at this level");
 	journal_close(journal);
 	log = content(log_path);
 	ck_assert_uint_eq(lines_of(log), 1);
 	ck_assert_ptr_null(strchr(log, '\x1b'));
-	ck_assert_msg(strstr(log, _i ? "\"message\":\"one?two?[31m \\\"three\\\"\"}"
-				     : " warning: one?two?[31m \"three\"\n") != NULL,
+	ck_assert_msg(strstr(log, _i ? "\"message\":\"one two?[31m? \\\"three\\\" ?\"}"
+				     : " warning: one two?[31m? \"three\" ?\n") != NULL,
 		      "%s", log);
+	free(log);
+	jl__server_config_free(config);
+}
+END_TEST
+
+/* Twice as long when its quotes are marked, and still one line that can be read. */
+START_TEST(a_long_line_of_json_is_whole)
+{
+	struct jl__server_config *config = config_of("json");
+	struct journal *journal = NULL;
+	char quotes[1500], *log;
+	json_t *object;
+
+	memset(quotes, '"', sizeof(quotes) - 1);
+	quotes[sizeof(quotes) - 1] = 0;
+	ck_assert_int_eq(journal_open(&journal, config, NULL, &why), 0);
+	journal_log(journal, JL_LOG_WARNING, "%s", quotes);
+	journal_log(journal, JL_LOG_WARNING, "next");
+	journal_close(journal);
+	log = content(log_path);
+	ck_assert_uint_eq(lines_of(log), 2);
+	log[strcspn(log, "\n")] = 0;
+	object = json_loads(log, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_ptr_nonnull(object);
+	json_decref(object);
 	free(log);
 	jl__server_config_free(config);
 }
@@ -215,8 +311,11 @@ int main(void)
 	tcase_add_checked_fixture(tc, make_folder, remove_folder);
 	tcase_add_loop_test(tc, an_audit_line_is_one_line_and_says_who_it_was, 0,
 			    sizeof(users) / sizeof(*users));
-	tcase_add_test(tc, what_cannot_be_written_is_in_the_log);
+	tcase_add_test(tc, what_is_no_text_or_too_much_of_it_is_written_all_the_same);
+	tcase_add_test(tc, of_many_failures_some_are_written_and_the_rest_is_counted);
+	tcase_add_test(tc, a_long_line_of_json_is_whole);
 	tcase_add_test(tc, a_full_disk_moves_the_line_to_the_log);
+	tcase_add_test(tc, after_half_a_line_comes_a_whole_one);
 	tcase_add_loop_test(tc, a_log_line_is_one_line_in_both_forms, 0, 2);
 	tcase_add_test(tc, a_link_is_not_followed);
 	srunner_set_tap(runner, "-");
