@@ -23,16 +23,17 @@ static int failed(struct sentence *why, int r, jl_error *err, const char *what)
 	return r;
 }
 
-int listen_set_tls(struct serving *s, struct sentence *why)
+int listen_set_tls(struct serving *s, const struct jl__server_config *config,
+		   struct sentence *why)
 {
 	const struct jl__rpc_tls tls = {
-		.cert = s->config->server_cert,
-		.key = s->config->server_key,
-		.ca = s->config->ca_cert,
-		.crl = *s->config->crl ? s->config->crl : NULL,
+		.cert = config->server_cert,
+		.key = config->server_key,
+		.ca = config->ca_cert,
+		.crl = *config->crl ? config->crl : NULL,
 	};
 	jl_error *err = NULL;
-	int r = certs_check(s->config, why);
+	int r = certs_check(config, why);
 
 	if (r < 0)
 		return r;
@@ -114,12 +115,26 @@ static bool only_root(const struct local_roles *roles)
 	return true;
 }
 
+/* Whoever gets in is asked for its role; but who has none need not get in. */
+static mode_t mode_of(const struct serving *s)
+{
+	if (*s->config->socket_group)
+		return 0660;
+	return only_root(&s->local) ? 0600 : 0666;
+}
+
+void listen_set_mode(const struct serving *s)
+{
+	if (*s->socket && chmod(s->socket, mode_of(s)) < 0)
+		journal_log(s->journal, JL_LOG_WARNING,
+			    "cannot change the mode of %s: %s", s->socket,
+			    strerror(errno));
+}
+
 static int open_local(struct serving *s, struct sentence *why)
 {
 	const char *path = s->config->socket, *name = s->config->socket_group;
 	const struct group *group = *name ? getgrnam(name) : NULL;
-	/* Whoever gets in is asked for its role; but who has none need not get in. */
-	mode_t mode = only_root(&s->local) ? 0600 : 0666;
 	jl_error *err = NULL;
 	char what[512];
 	int fd, r;
@@ -130,11 +145,10 @@ static int open_local(struct serving *s, struct sentence *why)
 			"server.socketGroup names the group '%s', and this machine has "
 			"no such group",
 			name);
-	if (group)
-		mode = 0660;
 	make_folder(path);
 	(void)snprintf(what, sizeof(what), "cannot listen on %.400s", path);
-	r = jl__rpc_listen_unix(path, mode, group ? group->gr_gid : (gid_t)-1, &fd, &err);
+	r = jl__rpc_listen_unix(path, mode_of(s), group ? group->gr_gid : (gid_t)-1, &fd,
+				&err);
 	if (r == -EADDRINUSE) {
 		jl_error_free(err);
 		return fail(why, r,
@@ -145,8 +159,10 @@ static int open_local(struct serving *s, struct sentence *why)
 	if (r < 0)
 		return failed(why, r, err, what);
 	r = serve_socket(s, fd, JL__RPC_LOCAL, why);
-	if (r == 0)
+	if (r == 0) {
+		(void)snprintf(s->socket, sizeof(s->socket), "%s", path);
 		journal_log(s->journal, JL_LOG_INFO, "serving local users at %s", path);
+	}
 	return r;
 }
 
@@ -155,7 +171,7 @@ int listen_open(struct serving *s, struct sentence *why)
 	int count = notify_listen_fds(), r = 0;
 
 	if (!s->local_only) {
-		r = listen_set_tls(s, why);
+		r = listen_set_tls(s, s->config, why);
 		if (r < 0)
 			return r;
 	}

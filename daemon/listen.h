@@ -5,8 +5,11 @@
 
 #include "serving.h"
 
-/* Certificates into the server; again on reload. */
-int listen_set_tls(struct serving *s, struct sentence *why);
+/* Who may connect to the local socket, as the roles of local users are now. */
+void listen_set_mode(const struct serving *s);
+/* Certificates of a configuration into the server; again on reload. */
+int listen_set_tls(struct serving *s, const struct jl__server_config *config,
+		   struct sentence *why);
 int listen_open(struct serving *s, struct sentence *why);
 
 #endif

@@ -70,29 +70,9 @@ static void warn_expiry(const struct serving *s)
 	}
 }
 
-/* Reads the file and what belongs to it into a serving object; all or nothing. */
-static int take_config(struct serving *s, struct sentence *why)
+static void take_over(struct serving *s, struct jl__server_config *config,
+		      struct local_roles local)
 {
-	char error[JL__CONFIG_ERROR_MAX], path[PATH_MAX + 16];
-	struct jl__server_config *config;
-	struct local_roles local;
-	int r = jl__server_config_load(s->config_path, &config, error);
-
-	if (r < 0)
-		return fail(why, r, "%.*s", SENTENCE_MAX - 1, error);
-	r = local_roles_load(config, &local, why);
-	if (r == 0) {
-		r = audit_path(config, path, sizeof(path), why);
-		if (r == 0)
-			r = journal_open(&s->journal, config, config->audit ? path : NULL,
-					 why);
-		if (r < 0)
-			local_roles_free(&local);
-	}
-	if (r < 0) {
-		jl__server_config_free(config);
-		return r;
-	}
 	jl__server_config_free(s->config);
 	local_roles_free(&s->local);
 	s->config = config;
@@ -100,7 +80,47 @@ static int take_config(struct serving *s, struct sentence *why)
 	for (size_t i = 0; i < config->warnings.count; i++)
 		journal_log(s->journal, JL_LOG_WARNING, "%s", config->warnings.items[i]);
 	warn_expiry(s);
-	return 0;
+}
+
+/* Certificates and files of a configuration; those of the old one when that fails. */
+static int open_what_it_names(struct serving *s, const struct jl__server_config *config,
+			      struct sentence *why)
+{
+	bool with_tls = s->server && !s->local_only;
+	char path[PATH_MAX + 16];
+	struct sentence ignored;
+	int r = audit_path(config, path, sizeof(path), why);
+
+	if (r == 0 && with_tls)
+		r = listen_set_tls(s, config, why);
+	if (r < 0)
+		return r;
+	r = journal_open(&s->journal, config, config->audit ? path : NULL, why);
+	if (r < 0 && with_tls)
+		(void)listen_set_tls(s, s->config, &ignored);
+	return r;
+}
+
+/* Reads the file and what belongs to it into a serving object; all or nothing. */
+static int take_config(struct serving *s, struct sentence *why)
+{
+	char error[JL__CONFIG_ERROR_MAX];
+	struct jl__server_config *config;
+	struct local_roles local = { 0 };
+	int r = jl__server_config_load(s->config_path, &config, error);
+
+	if (r < 0)
+		return fail(why, r, "%.*s", SENTENCE_MAX - 1, error);
+	r = local_roles_load(config, &local, why);
+	if (r == 0)
+		r = open_what_it_names(s, config, why);
+	if (r == 0) {
+		take_over(s, config, local);
+		return 0;
+	}
+	local_roles_free(&local);
+	jl__server_config_free(config);
+	return r;
 }
 
 /*
@@ -110,19 +130,18 @@ static int take_config(struct serving *s, struct sentence *why)
 static void reload(struct serving *s)
 {
 	struct sentence why;
-	int r;
 
 	notify_reloading();
-	r = take_config(s, &why);
-	if (r == 0 && !s->local_only)
-		r = listen_set_tls(s, &why);
-	if (r < 0)
+	if (take_config(s, &why) < 0) {
 		journal_log(s->journal, JL_LOG_ERROR,
 			    "reload failed, going on as before: %s", why.text);
-	else
+	} else {
+		listen_set_mode(s);
+		jl__rpc_server_identify(s->server);
 		journal_log(s->journal, JL_LOG_INFO,
 			    "configuration reloaded; addresses, limits and places change "
 			    "with the next restart");
+	}
 	notify("READY=1");
 }
 

@@ -28,6 +28,7 @@ struct serving {
 	struct jl__rpc_server *server;
 	struct jl__rpc_method *methods;
 	struct local_roles local;
+	char socket[108]; /* path of the one for local users; "" when it is not ours */
 
 	struct watch node_watch, server_watch, signal_watch;
 	struct timer watchdog;

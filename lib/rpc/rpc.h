@@ -198,6 +198,12 @@ struct jl__rpc_tls {
 int jl__rpc_server_set_tls(struct jl__rpc_server *server, const struct jl__rpc_tls *tls,
 			   jl_error **err);
 
+/*
+ * Asks identify() again about everybody who is there: who may do what has changed. Whose
+ * roles are all gone is dropped; other calls that have begun go on.
+ */
+void jl__rpc_server_identify(struct jl__rpc_server *server);
+
 /* Who may come in through a listening socket. */
 enum jl__rpc_entry {
 	JL__RPC_TLS,   /* client certificate; HTTP/2 or HTTP/1.1 by ALPN */

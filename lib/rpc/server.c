@@ -224,6 +224,22 @@ int jl__rpc_server_set_tls(struct jl__rpc_server *server, const struct jl__rpc_t
 	return 0;
 }
 
+void jl__rpc_server_identify(struct jl__rpc_server *server)
+{
+	const struct jl__rpc_hooks *hooks = &server->hooks;
+
+	for (struct jl__rpc_conn *conn = server->conns; conn; conn = conn->next) {
+		if (!conn->identified || !hooks->identify)
+			continue;
+		if (hooks->forget)
+			hooks->forget(hooks->data, &conn->peer);
+		conn->peer.roles = 0;
+		hooks->identify(hooks->data, &conn->peer);
+		if (!conn->peer.roles)
+			jl__rpc_conn_drop(conn, "it may do nothing any more");
+	}
+}
+
 void jl__rpc_server_kick(struct jl__rpc_server *server)
 {
 	uint64_t one = 1;

@@ -192,6 +192,68 @@ def a_reload_takes_up_certificates_and_roles_and_drops_no_stream():
 
 
 @test
+def a_reload_that_fails_changes_nothing():
+    daemon = Daemon(security_local="{admin: [root], viewer: ['@daemon']}").start()
+    before = ssl.get_server_certificate(("127.0.0.1", daemon.port))
+    ask = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-s", "-m", "10",
+           "--unix-socket", daemon.socket, "-w", "%{http_code}", "-o", "/dev/null",
+           "http://localhost/v1/jobs"]
+    os.chmod(daemon.folder, 0o711)
+    daemon.cert("server", "--renew")
+    roles = read(daemon.config_file).replace("['@daemon']", "[nobody]")
+    # A key that fits nothing; a file that cannot be opened, looked at after the certificates.
+    daemon.cert("client", "--role", "viewer", "--name", "other")
+    other = daemon.pems(os.path.join(daemon.conf, "rnx-config-other.yml"))[1].decode()
+    key = "serverKey: |\n" + "".join(f"    {line}\n" for line in other.splitlines())
+    for bad in (re.sub(r"serverKey: \|\n(    .*\n)+", key, roles),
+                roles.replace(os.path.join(daemon.folder, "log"), "/proc/none/log")):
+        if bad == roles:
+            raise AssertionError("the same")
+        put(daemon.config_file, bad)
+        daemon.reload()
+        has(daemon.log(), "reload failed, going on as before")
+        same(subprocess.run(ask, check=True, stdout=subprocess.PIPE).stdout, b"403", "as before")
+        same(ssl.get_server_certificate(("127.0.0.1", daemon.port)), before, "certificate")
+    put(daemon.config_file, roles)
+    daemon.reload()
+    same(subprocess.run(ask, check=True, stdout=subprocess.PIPE).stdout, b"200", "the new roles")
+    if ssl.get_server_certificate(("127.0.0.1", daemon.port)) == before:
+        raise AssertionError("the old certificate")
+
+
+@test
+def a_reload_takes_roles_from_who_is_there():
+    daemon = Daemon(security_local="{admin: [root]}").start()
+    os.chmod(daemon.folder, 0o711)
+    same(os.stat(daemon.socket).st_mode & 0o777, 0o600, "for root only")
+    put(daemon.config_file, read(daemon.config_file).replace(
+        "{admin: [root]}", "{admin: [root], developer: [nobody]}"))
+    daemon.reload()
+    same(os.stat(daemon.socket).st_mode & 0o777, 0o666, "for whoever has a role")
+    code = ("import socket, sys\n"
+            "sock = socket.socket(socket.AF_UNIX)\n"
+            "sock.connect(sys.argv[1])\n"
+            "for line in sys.stdin:\n"
+            "    sock.sendall(b'GET /healthz HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n"
+            "    print(sock.recv(12)[9:].decode(), flush=True)\n"
+            "    sock.recv(4096)\n")
+    with subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                           "/usr/bin/python3", "-c", code, daemon.socket], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        def ask():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
+
+        same(ask(), "200", "with a role")
+        put(daemon.config_file, read(daemon.config_file).replace(", developer: [nobody]", ""))
+        daemon.reload()
+        same(ask(), "", "without one")
+        process.stdin.close()
+    has(daemon.log(), "it may do nothing any more")
+
+
+@test
 def an_expired_certificate_is_refused_and_announced():
     daemon = Daemon().start()
     authority = os.path.join(daemon.conf, "ca")

@@ -20,10 +20,12 @@
 static struct jl__rpc_server *server;
 static uint16_t port;
 static char last_address[64];
+static uint32_t roles = ROLE_READ | ROLE_WRITE;
 
 static void identify(void *data, struct jl__rpc_peer *peer)
 {
 	served_hooks.identify(data, peer);
+	peer->roles = roles;
 	(void)snprintf(last_address, sizeof(last_address), "%s", peer->address);
 }
 
@@ -421,6 +423,35 @@ START_TEST(a_peer_of_both_families_is_known_by_its_own)
 }
 END_TEST
 
+/* Who is there already is no exception. */
+START_TEST(roles_change_under_way)
+{
+	unsigned refused, requests;
+	int fd;
+
+	begin(NULL);
+	fd = promise("/test.Echo/Write", 0, 0);
+	requests = served.requests;
+	refused = served.refused;
+	roles = ROLE_READ;
+	jl__rpc_server_identify(server);
+	raw_request(fd, 3, "/test.Echo/Write");
+	raw_frame(fd, 0, 1, 3, "\0\0\0\0\0", 5);
+	turns(50);
+	ck_assert_uint_eq(served.requests, requests);
+	ck_assert_uint_eq(served.refused, refused + 1);
+	ck_assert_uint_eq(connections(), 1);
+	roles = 0;
+	jl__rpc_server_identify(server);
+	(void)close(fd);
+	/* It is told so, and gone. */
+	turns(50);
+	ck_assert_uint_eq(connections(), 0);
+	ck_assert_str_eq(served.last_drop, "it may do nothing any more");
+	end();
+}
+END_TEST
+
 /* Only what nobody answers on is a left-over. */
 START_TEST(a_socket_of_another_kind_stays)
 {
@@ -459,6 +490,7 @@ Suite *test_suite(void)
 	tcase_add_test(tests, asked_twice_the_end_comes_at_once);
 	tcase_add_test(tests, a_handler_may_end_the_server);
 	tcase_add_test(tests, a_peer_of_both_families_is_known_by_its_own);
+	tcase_add_test(tests, roles_change_under_way);
 	tcase_add_test(tests, a_socket_of_another_kind_stays);
 	suite_add_tcase(suite, tests);
 	return suite;
