@@ -11,6 +11,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -154,6 +155,23 @@ static int try_tables(void)
 	return try_in_new_net(JL__WIRE_NETFILTER, &batch, sizeof(batch));
 }
 
+/* What is in the table of connections: of a new network nothing, if anybody answers. */
+static int try_connections(void)
+{
+	struct {
+		struct nlmsghdr head;
+		struct nfgenmsg family;
+	} message = {
+		.head = { .nlmsg_len = sizeof(message),
+			  .nlmsg_type =
+				  NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS,
+			  .nlmsg_flags = NLM_F_REQUEST },
+	};
+	int r = try_in_new_net(JL__WIRE_NETFILTER, &message, sizeof(message));
+
+	return r == -EINVAL ? -EOPNOTSUPP : r;
+}
+
 static int add_part(jl_probe *probe, const char *name, int r, const char *meaning)
 {
 	if (r < 0)
@@ -164,7 +182,7 @@ static int add_part(jl_probe *probe, const char *name, int r, const char *meanin
 
 int jl__probe_networks(jl_probe *probe)
 {
-	int veth, bridge, tables;
+	int veth, bridge, tables, connections;
 
 	if (!jl__ctx_privileged())
 		return jl__probe_add(
@@ -175,6 +193,7 @@ int jl__probe_networks(jl_probe *probe)
 	veth = try_link("veth");
 	bridge = try_link("bridge");
 	tables = try_tables();
+	connections = try_connections();
 	if (add_part(probe, "net.veth", veth,
 		     "No job can be connected to a network. The kernel needs CONFIG_VETH "
 		     "(module veth).") < 0 ||
@@ -186,11 +205,16 @@ int jl__probe_networks(jl_probe *probe)
 		    "No network can be made: nothing would keep its jobs apart. The kernel "
 		    "needs CONFIG_NF_TABLES with CONFIG_NF_TABLES_INET and "
 		    "CONFIG_NF_TABLES_BRIDGE.") < 0 ||
+	    add_part(
+		    probe, "net.connections", connections,
+		    "No network can be made: a job could go on with the connections of an "
+		    "earlier one. The kernel needs CONFIG_NF_CT_NETLINK (module "
+		    "nf_conntrack_netlink).") < 0 ||
 	    add_part(probe, "net.rate", try_queue("tbf"),
 		     "Jobs with --max-net-bps are refused. The kernel needs "
 		     "CONFIG_NET_SCH_TBF (module sch_tbf).") < 0)
 		return -ENOMEM;
-	if (veth < 0 || bridge < 0 || tables < 0)
+	if (veth < 0 || bridge < 0 || tables < 0 || connections < 0)
 		return jl__probe_add(probe, "net.networks", JL_PROBE_MISSING,
 				     "Jobs have --network=none or host.",
 				     "cannot be made");

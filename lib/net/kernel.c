@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "net/net-priv.h"
 #include "netlink/netlink.h"
+#include "sys/flows.h"
 #include "sys/wire.h"
 
 #define BATCH_MAX ((size_t)32 << 20)
@@ -202,7 +203,7 @@ static int add_member(uint32_t index, uint32_t word, const struct lease *lease,
 	jl__net_mac(member.address, member.mac);
 	if (lease->flags & LEASE_RESTRICTED)
 		jl__nft_restricted(members->batch, member.address, false);
-	jl__nft_member(members->batch, &member, false);
+	jl__nft_member(members->batch, &member, &members->net->share, false);
 	return members->batch->failed;
 }
 
@@ -222,9 +223,43 @@ static int add_network(const jl_net *self, int root, const char *name,
 		return 0;
 	net.address = head.address;
 	net.prefix = head.prefix;
+	net.share = self->share;
 	if (strcmp(name, "isolated") != 0)
 		jl__nft_pair(batch, head.device, false);
 	return jl__leases_each(leases, 0, UINT32_MAX, add_member, &members, NULL);
+}
+
+static uint32_t at_most(uint32_t most, uint32_t wanted)
+{
+	return wanted < most ? wanted : most;
+}
+
+/*
+ * What no ordinary job comes near, or a part of the table where that is less. What has
+ * been closed stays in it for up to two minutes and is not among the open ones: there
+ * the rate is what counts, and two minutes of it are three eighths of the table. The
+ * kernel looks through the open ones of a job when it opens another, and clears away
+ * what is closed no faster than 8 each tick: these are numbers it keeps up with.
+ */
+int jl__net_know_share(jl_net *net, jl_error **err)
+{
+	uint32_t all;
+	int r;
+
+	if (net->share.most)
+		return 0;
+	r = jl__flows_max(net->netfilter, &all);
+	if (r == -EOPNOTSUPP)
+		return jl__fail(
+			err, r,
+			"cannot make the rules of network \"%s\": this kernel does not tell about its connections (CONFIG_NF_CT_NETLINK); use the network none",
+			net->name);
+	if (r < 0)
+		return kernel_failed(r, "the rules", net, err);
+	net->share.most = at_most(4096, all / 16 + 1);
+	net->share.burst = at_most(2048, all / 32 + 1);
+	net->share.rate = at_most(800, all / 320 + 1);
+	return 0;
 }
 
 int jl__net_rules(jl_net *net, int root, jl_error **err)
@@ -235,6 +270,9 @@ int jl__net_rules(jl_net *net, int root, jl_error **err)
 	uint32_t count = 0;
 	int r;
 
+	r = jl__net_know_share(net, err);
+	if (r < 0)
+		return r;
 	r = jl__net_names(root, &names, &count, err);
 	if (r < 0)
 		return r;

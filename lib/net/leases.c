@@ -218,7 +218,7 @@ int jl__leases_unclaim(int fd, uint32_t index, uint32_t number)
 
 	if (r < 0)
 		return r;
-	lease.flags = 0;
+	lease.flags &= LEASE_USED;
 	r = write_at(fd, &lease, sizeof(lease), record_at(index));
 	return r < 0 ? r : write_at(fd, &number, 4, word_at(index));
 }

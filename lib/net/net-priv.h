@@ -60,6 +60,7 @@ struct leases_head {
 
 #define LEASE_RESTRICTED 1u /* it may not go everywhere */
 #define LEASE_POLICY 2u	    /* there are elements beyond its being a member */
+#define LEASE_USED 4u	    /* somebody has had the address before */
 
 struct lease {
 	uint32_t number;
@@ -93,6 +94,7 @@ struct jl_net {
 	char *shown;
 	int folder_fd;
 	int leases;
+	struct jl__nft_share share; /* of connections; empty: not asked for yet */
 	int route;     /* sockets of the network the handle was opened in */
 	int netfilter; /* both stay open: the handle belongs to one thread */
 };
@@ -230,6 +232,8 @@ int jl__net_stands(jl_net *net, jl_error **err);
 int jl__net_raze(jl_net *net, jl_error **err);
 /* Removes the tables when no network is left. */
 int jl__net_raze_rules(int netfilter);
+/* Fills in what each of its jobs may have of the kernel's table of connections. */
+int jl__net_know_share(jl_net *net, jl_error **err);
 /* Rules anew for all networks: after somebody has flushed them, or another version made
  * them. */
 int jl__net_rules(jl_net *net, int root, jl_error **err);
@@ -239,7 +243,7 @@ int jl__net_rules(jl_net *net, int root, jl_error **err);
 int jl__net_check_free(const jl_net *net, int root, jl_error **err);
 
 /* repair.c */
-/* Takes away what the rules and the neighbours still say about an address. */
+/* Takes away what rules, connections and neighbours still say about an address. */
 int jl__net_forget(const jl_net *net, uint32_t address);
 /* Frees places whose owner and interface are gone. most: how many to look at. */
 int jl__net_sweep(jl_net *net, uint32_t most, jl_error **err);

@@ -87,7 +87,7 @@ int jl__net_place_claim(jl_net *net, struct jl__net_place *place,
  * Elements, lease, names: all of it gone. Also fine when the supervisor was first, and
  * somebody else has the address by now; not to be called while it is about to.
  */
-void jl__net_place_release(jl_net *net, const struct jl__net_place *place);
+void jl__net_place_release(jl_net *net, struct jl__net_place *place);
 
 /* Lets go of the context, which must then live at least as long as the handle. */
 void jl__net_weaken(jl_net *net);

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "net/net-priv.h"
 #include "netlink/netlink.h"
+#include "sys/flows.h"
 #include "sys/wire.h"
 
 #define ELEMENTS_BYTES 65536
@@ -90,6 +91,8 @@ static int take_lease(const jl_net *net, struct lease *lease, uint32_t *ret_inde
 	r = jl__leases_find(net->leases, ret_index, &last);
 	if (r == 0)
 		r = take_after(net, *ret_index, &last);
+	if (r == 0 && last.number)
+		lease->flags = LEASE_USED;
 	if (r == 0)
 		r = jl__leases_take(net->leases, *ret_index, lease);
 	jl__leases_unlock(net->leases);
@@ -129,14 +132,23 @@ static int restore_rules(jl_net *net, jl_error **err)
 
 static int enter_rules(jl_net *net, const struct wire_plan *plan, jl_error **err)
 {
-	int r = send_elements(net, plan, ELEMENTS_MEMBER);
+	int r = jl__net_know_share(net, err);
 
+	if (r < 0)
+		return r;
+	r = send_elements(net, plan, ELEMENTS_MEMBER);
 	if (r == -ENOENT) {
 		r = restore_rules(net, err);
 		if (r < 0)
 			return r;
 		r = send_elements(net, plan, ELEMENTS_MEMBER);
 	}
+	/* The tables are there now: it is a kind of expression that is not. */
+	if (r == -ENOENT)
+		return jl__fail(
+			err, -EOPNOTSUPP,
+			"network \"%s\" cannot have jobs: this kernel does not limit connections (CONFIG_NFT_CONNLIMIT, CONFIG_NFT_LIMIT); use the network none",
+			net->name);
 	return r < 0 ? jl__fail_errno(
 			       err, r,
 			       "cannot enter an address of network \"%s\" into the rules",
@@ -294,7 +306,17 @@ static int claim_lease(const jl_net *net, struct wire_plan *plan, const char *jo
 	r = make_wire(net, plan, ret_wire, err);
 	if (r < 0)
 		return r;
-	lease.flags = (plan->restricted ? LEASE_RESTRICTED : 0) |
+	/* Or whom an earlier job has talked to could go on with this one, who may not. */
+	if (plan->restricted && lease.flags & LEASE_USED) {
+		r = jl__flows_forget(net->netfilter, plan->address);
+		if (r < 0)
+			return jl__fail_errno(
+				err, r,
+				"cannot forget the connections an earlier job of network \"%s\" had",
+				net->name);
+	}
+	lease.flags = (lease.flags & LEASE_USED) |
+		      (plan->restricted ? LEASE_RESTRICTED : 0) |
 		      (plan->restricted || plan->publish_count ? LEASE_POLICY : 0);
 	r = jl__leases_claim(net->leases, plan->index, &lease);
 	if (r == 0 && lease.line)
@@ -370,16 +392,30 @@ int jl__net_place_claim(jl_net *net, struct jl__net_place *place,
 
 /* ---- giving back ---- */
 
+/* What nobody can tell any more, it has. */
+static bool has_talked(const jl_net *net, const char *device)
+{
+	struct jl__wire_counters counters;
+
+	return jl__wire_counters(net->route, device, &counters) < 0 ||
+	       counters.rx_packets + counters.tx_packets >= JL__WIRE_MANY_PACKETS;
+}
+
 /*
  * When the supervisor was first, the address may have gone to somebody else meanwhile,
  * whose elements have the same keys: they are ours only while the word is.
  */
-void jl__net_place_release(jl_net *net, const struct jl__net_place *place)
+void jl__net_place_release(jl_net *net, struct jl__net_place *place)
 {
 	uint32_t number = place->wire.number, line;
+	struct lease lease;
 
 	if (jl__leases_lock(net->leases) < 0)
 		return;
+	if (place->claimed &&
+	    jl__leases_read(net->leases, place->record, number, &lease) == 0 &&
+	    has_talked(net, lease.device))
+		place->wire.flows = 1;
 	line = jl__leases_take_line(net->leases, place->record, number);
 	if (line)
 		jl__shown_clear(net, line);

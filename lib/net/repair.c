@@ -19,6 +19,7 @@
 #include "base/parse.h"
 #include "net/net-priv.h"
 #include "netlink/netlink.h"
+#include "sys/flows.h"
 #include "sys/wire.h"
 
 /* A wire that was on its way when its sender died is laid by then, or never. */
@@ -105,6 +106,8 @@ int jl__net_forget(const jl_net *net, uint32_t address)
 		r = batch.failed;
 	if (r == 0)
 		r = jl__wire_remove(net->netfilter, batch.data, (uint32_t)batch.len);
+	if (r == 0)
+		r = jl__flows_forget(net->netfilter, address);
 	jl__buf_done(&batch);
 	if (r < 0)
 		return r;

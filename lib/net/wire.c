@@ -119,7 +119,7 @@ void jl__net_elements(const struct wire_plan *plan, struct jl__buf *batch, uint3
 	if (!del && policy && plan->restricted)
 		jl__nft_restricted(batch, plan->address, false);
 	if (which & ELEMENTS_MEMBER)
-		jl__nft_member(batch, &member, del);
+		jl__nft_member(batch, &member, &plan->net->share, del);
 	if (policy) {
 		jl__nft_allow(batch, plan->address, plan->allow, plan->allow_count, del);
 		jl__nft_publish(batch, plan->address, plan->publish, plan->publish_count,
@@ -132,7 +132,9 @@ void jl__net_elements(const struct wire_plan *plan, struct jl__buf *batch, uint3
 int jl__net_wire(const struct wire_plan *plan, struct jl__wire *ret, size_t size)
 {
 	struct jl__buf buf = { .max = size };
-	struct jl__wire wire = { .number = plan->number };
+	struct jl__wire wire = { .number = plan->number,
+				 .address = plan->address,
+				 .flows = plan->publish_count != 0 };
 	int r;
 
 	if (strlen(plan->net->folder) >= sizeof(wire.folder))

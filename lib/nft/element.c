@@ -6,6 +6,7 @@
 #include "nft/nft.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,7 +120,57 @@ void jl__nft_pair(struct jl__buf *batch, const char *bridge, bool del)
 	single(batch, NFPROTO_INET, "pairs", del, key, sizeof(key));
 }
 
-void jl__nft_member(struct jl__buf *batch, const struct jl__nft_member *member, bool del)
+static void put_expression(struct nlmsghdr *head, const char *name,
+			   void (*put)(struct nlmsghdr *head,
+				       const struct jl__nft_share *share),
+			   const struct jl__nft_share *share)
+{
+	struct nlattr *item = mnl_attr_nest_start(head, NFTA_LIST_ELEM), *data;
+
+	mnl_attr_put_strz(head, NFTA_EXPR_NAME, name);
+	data = mnl_attr_nest_start(head, NFTA_EXPR_DATA);
+	put(head, share);
+	mnl_attr_nest_end(head, data);
+	mnl_attr_nest_end(head, item);
+}
+
+static void put_rate(struct nlmsghdr *head, const struct jl__nft_share *share)
+{
+	mnl_attr_put_u64(head, NFTA_LIMIT_RATE, htobe64(share->rate));
+	mnl_attr_put_u64(head, NFTA_LIMIT_UNIT, htobe64(1));
+	mnl_attr_put_u32(head, NFTA_LIMIT_BURST, htonl(share->burst));
+	mnl_attr_put_u32(head, NFTA_LIMIT_TYPE, htonl(NFT_LIMIT_PKTS));
+}
+
+static void put_most(struct nlmsghdr *head, const struct jl__nft_share *share)
+{
+	mnl_attr_put_u32(head, NFTA_CONNLIMIT_COUNT, htonl(share->most));
+}
+
+/*
+ * The element is found while both let it be. They come with each of them: those that a
+ * set has for all its elements are copies for which the kernel (6.18) gives back
+ * connection tracking once too often, until it is off.
+ */
+static void caller(struct jl__buf *batch, uint32_t address,
+		   const struct jl__nft_share *share)
+{
+	struct elements elements;
+	struct nlattr *item, *list;
+
+	elements_begin(&elements, NFPROTO_INET, "callers", false, 0);
+	item = mnl_attr_nest_start(&elements.head, NFTA_LIST_ELEM);
+	put_value(&elements.head, NFTA_SET_ELEM_KEY, &address, sizeof(address));
+	list = mnl_attr_nest_start(&elements.head, NFTA_SET_ELEM_EXPRESSIONS);
+	put_expression(&elements.head, "limit", put_rate, share);
+	put_expression(&elements.head, "connlimit", put_most, share);
+	mnl_attr_nest_end(&elements.head, list);
+	mnl_attr_nest_end(&elements.head, item);
+	elements_end(&elements, batch);
+}
+
+void jl__nft_member(struct jl__buf *batch, const struct jl__nft_member *member,
+		    const struct jl__nft_share *share, bool del)
 {
 	struct {
 		char device[16];
@@ -131,6 +182,10 @@ void jl__nft_member(struct jl__buf *batch, const struct jl__nft_member *member, 
 	memcpy(key.mac, member->mac, 6);
 	single(batch, NFPROTO_BRIDGE, "members", del, &key, sizeof(key));
 	single(batch, NFPROTO_INET, "members", del, &key.address, 4);
+	if (del)
+		single(batch, NFPROTO_INET, "callers", true, &key.address, 4);
+	else
+		caller(batch, key.address, share);
 }
 
 void jl__nft_restricted(struct jl__buf *batch, uint32_t address, bool del)
@@ -365,8 +420,8 @@ static int stale_in(int fd, uint8_t family, const char *set, uint32_t address,
 
 int jl__nft_stale(int fd, uint32_t address, struct jl__buf *batch)
 {
-	static const char *const sets[] = { "members", "restricted", "published_tcp",
-					    "published_udp" };
+	static const char *const sets[] = { "members", "callers", "restricted",
+					    "published_tcp", "published_udp" };
 	static const char *const parts[] = { "allowed", "ports" };
 	int r = stale_in(fd, NFPROTO_BRIDGE, "members", address, batch);
 	char name[16];

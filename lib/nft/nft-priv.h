@@ -75,11 +75,14 @@ void jl__rule_iif_other(struct jl__rule *rule, uint32_t group);
 void jl__rule_meta_byte(struct jl__rule *rule, uint32_t key, uint8_t value);
 /* One of these bits of ct state or ct status. */
 void jl__rule_ct_bits(struct jl__rule *rule, uint32_t key, uint32_t bits);
+/* The connection would be new in the kernel's table. */
+void jl__rule_ct_unknown(struct jl__rule *rule);
 void jl__rule_ct_direction(struct jl__rule *rule, uint8_t direction);
 /* The kind of the destination address, as routing sees it. */
 void jl__rule_destination_type(struct jl__rule *rule, bool is, uint32_t type);
 
 /* What is done. */
+void jl__rule_counter(struct jl__rule *rule);
 void jl__rule_verdict(struct jl__rule *rule, int verdict, const char *chain);
 void jl__rule_masquerade(struct jl__rule *rule);
 /* To the address and port in the registers from the first on. */

@@ -6,12 +6,14 @@
  * order.
  *
  * Sets and maps:
- *   bridge members   device . MAC . address   who may send what from which port
- *   inet members     address                  who is there to be talked to
- *   inet pairs       bridge . bridge          whose jobs reach each other: a network's
- * own inet restricted  address                  who may go to what is allowed only: inet
- * allowed_N   address . to             everything there inet ports_N     address . to .
- * port      TCP and UDP inet published_tcp, published_udp         port : address . port
+ *   bridge members  device . MAC . address  who may send what from which port
+ *   inet members    address                 who is there to be talked to
+ *   inet callers    address                 who opens connections, and how many
+ *   inet pairs      bridge . bridge         whose jobs reach each other
+ *   inet restricted address                 who may go to what is allowed only:
+ *   inet allowed_N  address . to            everything there
+ *   inet ports_N    address . to . port     TCP and UDP
+ *   inet published_tcp, published_udp       port : address . port
  * N: the last four bits of the address.
  */
 #ifndef JL_NFT_NFT_H
@@ -31,6 +33,13 @@ struct jl__nft_member {
 	char device[16];
 	uint8_t mac[6];
 	uint32_t address;
+};
+
+/* What one address may have of the kernel's table of connections. */
+struct jl__nft_share {
+	uint32_t most;	/* open at the same time, by the kernel's reckoning */
+	uint32_t rate;	/* new ones per second, */
+	uint32_t burst; /* after so many at once */
 };
 
 /* Inclusive ranges. Ports 0 to 65535 mean every protocol. */
@@ -63,7 +72,9 @@ void jl__nft_tables_del(struct jl__buf *batch);
 /* ---- elements: add, or with del take away ---- */
 
 void jl__nft_pair(struct jl__buf *batch, const char *bridge, bool del);
-void jl__nft_member(struct jl__buf *batch, const struct jl__nft_member *member, bool del);
+/* share: what it may have from now on; NULL with del. */
+void jl__nft_member(struct jl__buf *batch, const struct jl__nft_member *member,
+		    const struct jl__nft_share *share, bool del);
 void jl__nft_restricted(struct jl__buf *batch, uint32_t address, bool del);
 void jl__nft_allow(struct jl__buf *batch, uint32_t address,
 		   const struct jl__nft_allow *allow, uint32_t count, bool del);

@@ -13,6 +13,7 @@
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 
@@ -292,6 +293,15 @@ void jl__rule_ct_bits(struct jl__rule *rule, uint32_t key, uint32_t bits)
 	jl__rule_differs(rule, 0, &none, sizeof(none));
 }
 
+void jl__rule_ct_unknown(struct jl__rule *rule)
+{
+	uint32_t confirmed = IPS_CONFIRMED, none = 0;
+
+	ct(rule, NFT_CT_STATUS);
+	jl__rule_mask(rule, 0, &confirmed, sizeof(confirmed));
+	jl__rule_equals(rule, 0, &none, sizeof(none));
+}
+
 void jl__rule_ct_direction(struct jl__rule *rule, uint8_t direction)
 {
 	ct(rule, NFT_CT_DIRECTION);
@@ -320,6 +330,11 @@ void jl__rule_verdict(struct jl__rule *rule, int verdict, const char *chain)
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
 	if (chain)
 		nftnl_expr_set_str(expr, NFTNL_EXPR_IMM_CHAIN, chain);
+}
+
+void jl__rule_counter(struct jl__rule *rule)
+{
+	(void)expression(rule, "counter");
 }
 
 void jl__rule_masquerade(struct jl__rule *rule)

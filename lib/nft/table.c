@@ -25,7 +25,7 @@
 #include "nft/nft-priv.h"
 
 /* Moves with every change of the rules: a table of another make is replaced. */
-#define COMMENT "made by joblet, rules 1"
+#define COMMENT "made by joblet, rules 2"
 
 #define STATE_INVALID 1u
 #define STATE_ESTABLISHED 2u
@@ -54,6 +54,7 @@ static const struct jl__nft_set sets[] = {
 	  "" },
 	{ NFPROTO_INET, "published_udp", 6, TYPE_PORT, 2, AND(TYPE_ADDRESS, TYPE_PORT), 8,
 	  "" },
+	{ NFPROTO_INET, "callers", 7, TYPE_ADDRESS, 4, 0, 0, "" },
 };
 
 /* ---- frames ---- */
@@ -331,6 +332,22 @@ static void outward(struct jl__buf *batch)
 	jl__rule_verdict(&rule, NFT_GOTO, "open");
 	jl__rule_end(&rule);
 
+	/* One job must not fill the table of connections of all. */
+	jl__rule_begin(&rule, batch, family, "calling");
+	is_ipv4(&rule);
+	jl__rule_payload(&rule, NH, 12, 4, 0);
+	jl__rule_in_set(&rule, 0, "callers");
+	jl__rule_verdict(&rule, NFT_RETURN, NULL);
+	jl__rule_end(&rule);
+	jl__rule_begin(&rule, batch, family, "calling");
+	jl__rule_counter(&rule);
+	jl__rule_verdict(&rule, NF_DROP, NULL);
+	jl__rule_end(&rule);
+	jl__rule_begin(&rule, batch, family, "open");
+	jl__rule_ct_unknown(&rule);
+	jl__rule_verdict(&rule, NFT_JUMP, "calling");
+	jl__rule_end(&rule);
+
 	/* Jobs of the same network; the outside. Addresses nobody has are not asked for,
 	 * or the host's table of neighbours would be a job's to fill. */
 	jl__rule_begin(&rule, batch, family, "open");
@@ -356,6 +373,7 @@ static void through_host(struct jl__buf *batch)
 	const uint8_t family = NFPROTO_INET;
 	struct jl__rule rule;
 
+	jl__nft_chain(batch, family, "calling", NULL, 0, 0);
 	jl__nft_chain(batch, family, "open", NULL, 0, 0);
 	jl__nft_chain(batch, family, "restricted", NULL, 0, 0);
 	jl__nft_chain(batch, family, "outward", NULL, 0, 0);

@@ -117,7 +117,12 @@ struct jl__wire {
 	char folder[108];	     /* absolute path of the network's folder */
 	uint32_t lease_at; /* where its word, the number, is in the file "leases" */
 	uint32_t name_at; /* where its line begins in "shown/hosts"; 0: it has none */
+	uint32_t address;
+	uint32_t flows; /* at the end its connections are to be forgotten */
 };
+
+/* So many packets are worth a walk through the kernel's table of connections. */
+#define JL__WIRE_MANY_PACKETS 256u
 
 /* Among the statistics of a job that has ended: a struct jl__wire_counters. */
 #define JL__COUNTERS_NAME "network"

@@ -198,6 +198,8 @@ static size_t read_counters(const struct job *job, char *out, size_t size)
 	if (!job->wire || size < sizeof(JL__COUNTERS_NAME) + sizeof(len) + len ||
 	    network_counters(job->wire, &counters) < 0)
 		return 0;
+	if (counters.rx_packets + counters.tx_packets >= JL__WIRE_MANY_PACKETS)
+		job->wire->flows = 1;
 	p = put_text(out, JL__COUNTERS_NAME) + 1;
 	__builtin_memcpy(p, &len, sizeof(len));
 	__builtin_memcpy(p + sizeof(len), &counters, len);

@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
+#include "sys/flows.h"
 #include "sys/sys.h"
 
 #define SOCK_RAW_CLOEXEC (3 | 02000000)
@@ -89,7 +90,7 @@ int jl__wire_check(const struct jl__wire *wire, uint32_t size)
 	return 0;
 }
 
-static long send_bytes(int fd, const void *data, uint32_t len)
+long jl__wire_send(int fd, const void *data, uint32_t len)
 {
 	struct span span = { data, len };
 	struct message message = { .spans = &span, .span_count = 1 };
@@ -101,8 +102,7 @@ static long send_bytes(int fd, const void *data, uint32_t len)
 	return r < 0 ? r : 0;
 }
 
-/* One answer that is there already; its length, or -EAGAIN when there is none. */
-static long receive(int fd, void *buf, uint32_t size)
+long jl__wire_receive(int fd, void *buf, uint32_t size)
 {
 	struct span span = { buf, size };
 	struct message message = { .spans = &span, .span_count = 1 };
@@ -135,10 +135,10 @@ int jl__wire_talk(int fd, const void *data, uint32_t size)
 		acks += !!(head->nlmsg_flags & NLM_F_ACK);
 		at += head->nlmsg_len;
 	}
-	got = send_bytes(fd, data, size);
+	got = jl__wire_send(fd, data, size);
 	if (got < 0)
 		return (int)got;
-	while ((got = receive(fd, &answer, sizeof(answer))) >= 0) {
+	while ((got = jl__wire_receive(fd, &answer, sizeof(answer))) >= 0) {
 		if (got < (long)sizeof(answer.head) + 4 ||
 		    answer.head.nlmsg_type != NLMSG_ERROR)
 			continue;
@@ -189,10 +189,10 @@ static long get_link(int fd, const char *device, uint32_t mask, char *buf, uint3
 	ask.name_head.nla_len = (uint16_t)(sizeof(struct nlattr) + len + 1);
 	ask.head.nlmsg_len =
 		(uint32_t) __builtin_offsetof(__typeof__(ask), name) + ((len + 4) & ~3u);
-	got = send_bytes(fd, &ask, ask.head.nlmsg_len);
+	got = jl__wire_send(fd, &ask, ask.head.nlmsg_len);
 	if (got < 0)
 		return got;
-	while ((got = receive(fd, buf, size)) >= 0) {
+	while ((got = jl__wire_receive(fd, buf, size)) >= 0) {
 		if (got < (long)(sizeof(*head) + sizeof(struct ifinfomsg)))
 			continue;
 		if (head->nlmsg_type == NLMSG_ERROR) {
@@ -330,6 +330,8 @@ int jl__wire_leave(const struct jl__wire *wire, int netfilter, int host)
 	/* ENODEV: the bridge is gone. */
 	if (r2 == -ENOENT || r2 == -ENODEV)
 		r2 = 0;
+	if (r == 0 && wire->flows)
+		r = jl__flows_forget(netfilter, wire->address);
 	return r < 0 ? r : r2;
 }
 

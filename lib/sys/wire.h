@@ -38,6 +38,10 @@ struct jl__wire_counters {
 /* A netlink socket of the caller's namespace, close-on-exec. Or a negative errno. */
 int jl__wire_socket(int protocol);
 
+/* Sends bytes; takes in one answer that is there already, its length, or -EAGAIN. */
+long jl__wire_send(int fd, const void *data, uint32_t len);
+long jl__wire_receive(int fd, void *buf, uint32_t size);
+
 /*
  * Sends messages in one go, some of them with NLM_F_ACK, and takes in every answer: 0, or
  * the first failure in their order. An nfnetlink batch counts as a whole.
@@ -67,18 +71,19 @@ int jl__wire_lay(struct jl__wire *wire, const struct jl__wire_ends *ends,
 
 /*
  * Takes the elements of the place out of the rules, and the host's neighbour entry. What
- * somebody else has taken away before is no failure. Sockets of the host's network:
- * NETLINK_NETFILTER and NETLINK_ROUTE. 0 or the first other failure; both are tried. Only
- * for whoever knows that the place is still this wire's: see jl__wire_end().
+ * somebody else has taken away before is no failure. Then connections, where the wire
+ * says so. Sockets of the host's network: NETLINK_NETFILTER and NETLINK_ROUTE. 0 or the
+ * first other failure; both are tried. Only for whoever knows that the place is still
+ * this wire's: see jl__wire_end().
  */
 int jl__wire_leave(const struct jl__wire *wire, int netfilter, int host);
 
 /*
- * Gives a place back: elements, name, and last the address, so that who takes it next
- * finds nothing that was for somebody else. folder: the network's folder, opened when the
- * wire was laid, O_PATH will do. Nothing happens when somebody gave the place back
- * before, or the network was removed since, even if there is one of that name again. A
- * place whose elements cannot be taken away stays taken.
+ * Gives a place back: elements, connections, name, and last the address, so that who
+ * takes it next finds nothing that was for somebody else. folder: the network's folder,
+ * opened when the wire was laid, O_PATH will do. Nothing happens when somebody gave the
+ * place back before, or the network was removed since, even if there is one of that name
+ * again. A place whose elements cannot be taken away stays taken.
  */
 int jl__wire_end(const struct jl__wire *wire, int folder, int netfilter, int host);
 

@@ -4,7 +4,14 @@
  * Static, so that it runs in any root:
  *
  *   net_peer serve NAME PORT…        TCP and UDP; answers with NAME and who asked
- *   net_peer reach MSEC TARGET…      tcp:ADDRESS:PORT, udp:…; prints the answers
+ *   net_peer reach MSEC TARGET…      tcp:ADDRESS:PORT, udp:…, large:… (a datagram in
+ *                                    fragments); prints the answers
+ *   net_peer ask FROM ADDRESS PORT MSEC
+ *                                    by a datagram from a port of its own
+ *   net_peer hear PORT MSEC          says whether a datagram came
+ *   net_peer flood KIND ADDRESS MSEC
+ *                                    opens what it can; udp: datagrams, tcp: connections;
+ *                                    says how many, and stays
  *   net_peer put ADDRESS PORT BYTES  sends, and prints how many ms it took
  *   net_peer get ADDRESS PORT BYTES  the other way round
  *   net_peer raw                     tries every kind of socket that could forge frames
@@ -178,6 +185,7 @@ struct target {
 /* A descriptor that will tell, or -1 with the answer filled in. */
 static int knock(struct target *target)
 {
+	static const char large[4000] = "?";
 	char text[64], *address, *port;
 	struct sockaddr_in to;
 	int fd;
@@ -188,7 +196,7 @@ static int knock(struct target *target)
 	if (!port)
 		return -1;
 	*address++ = *port++ = '\0';
-	target->udp = text[0] == 'u';
+	target->udp = text[0] != 't';
 	fd = socket(AF_INET, (target->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK, 0);
 	if (fd < 0 || make_address(address, port, &to) < 0)
 		return -1;
@@ -197,7 +205,7 @@ static int knock(struct target *target)
 		(void)close(fd);
 		return -1;
 	}
-	if (target->udp && send(fd, "?", 1, 0) < 0)
+	if (target->udp && send(fd, large, text[0] == 'l' ? sizeof(large) : 1, 0) < 0)
 		(void)snprintf(target->answer, ANSWER, "- %s", strerror(errno));
 	return fd;
 }
@@ -277,6 +285,84 @@ static int transfer(const char *verb, const char *address, const char *port,
 	return 0;
 }
 
+/* ---- ports of one's own ---- */
+
+static int bound(const char *port)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in at;
+
+	if (fd < 0 || make_address("0.0.0.0", port, &at) < 0 ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return -1;
+	return fd;
+}
+
+static int await(int fd, int msec)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	char text[ANSWER];
+	ssize_t got = poll(&ready, 1, msec) > 0 ? read(fd, text, sizeof(text) - 1) : 0;
+
+	if (got > 0)
+		text[got] = '\0';
+	(void)printf("%s%s", got > 0 ? text : "silence", got > 0 ? "" : "\n");
+	return 0;
+}
+
+static int ask(char **arg)
+{
+	int fd = bound(arg[0]);
+	struct sockaddr_in to;
+
+	if (fd < 0 || make_address(arg[1], arg[2], &to) < 0 ||
+	    sendto(fd, "?\n", 2, 0, (struct sockaddr *)&to, sizeof(to)) != 2)
+		return fail("ask");
+	return await(fd, (int)strtol(arg[3], NULL, 10));
+}
+
+static int hear(char **arg)
+{
+	int fd = bound(arg[0]);
+
+	if (fd < 0)
+		return fail("hear");
+	(void)printf("ready\n");
+	(void)fflush(stdout);
+	return await(fd, (int)strtol(arg[1], NULL, 10));
+}
+
+/* ---- a flood ---- */
+
+/* To every port in turn, from a port of its own each round. */
+static int flood(char **arg)
+{
+	int type = (arg[0][0] == 'u' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK;
+	double end = now() + (double)strtol(arg[2], NULL, 10);
+	unsigned long opened = 0;
+	struct sockaddr_in to;
+	int fd = -1;
+
+	if (make_address(arg[1], "0", &to) < 0)
+		return fail("flood");
+	for (unsigned int port = 0; now() < end; port = (port + 1) % 60000) {
+		if (fd < 0 || port == 0 || type & SOCK_STREAM) {
+			(void)close(fd);
+			fd = socket(AF_INET, type, 0);
+		}
+		to.sin_port = htons((uint16_t)(port + 1));
+		if (type & SOCK_STREAM)
+			opened += connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ||
+				  errno == EINPROGRESS;
+		else
+			opened += sendto(fd, "x", 1, 0, (struct sockaddr *)&to,
+					 sizeof(to)) == 1;
+	}
+	(void)printf("%lu sent\n", opened);
+	(void)fflush(stdout);
+	return pause();
+}
+
 /* ---- forging ---- */
 
 static int raw(void)
@@ -316,6 +402,12 @@ int main(int argc, char **argv)
 		return reach((int)strtol(argv[2], NULL, 10), argv + 3);
 	if (argc == 5 && (strcmp(argv[1], "put") == 0 || strcmp(argv[1], "get") == 0))
 		return transfer(argv[1], argv[2], argv[3], argv[4]);
+	if (argc == 6 && strcmp(argv[1], "ask") == 0)
+		return ask(argv + 2);
+	if (argc == 4 && strcmp(argv[1], "hear") == 0)
+		return hear(argv + 2);
+	if (argc == 5 && strcmp(argv[1], "flood") == 0)
+		return flood(argv + 2);
 	if (argc == 2 && strcmp(argv[1], "raw") == 0)
 		return raw();
 	return 2;

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's table of connections (conntrack), by ctnetlink. System calls only, as
+ * sys/wire.h, whose NETLINK_NETFILTER sockets these take.
+ */
+#ifndef JL_SYS_FLOWS_H
+#define JL_SYS_FLOWS_H
+
+#include <stdint.h>
+
+/* How many the table holds (nf_conntrack_max). -EOPNOTSUPP: this kernel has no ctnetlink.
+ */
+int jl__flows_max(int netfilter, uint32_t *ret);
+
+/*
+ * Takes out every connection an IPv4 address has opened or answered. The kernel walks the
+ * whole table for it, before 6.8 slowly. 0 or the first failure.
+ */
+int jl__flows_forget(int netfilter, uint32_t address);
+
+#endif
