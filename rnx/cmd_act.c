@@ -8,8 +8,8 @@
 
 #include <joblet/node.h>
 
-#include "backend.h"
 #include "json.h"
+#include "on_job.h"
 #include "output.h"
 #include "show.h"
 
@@ -46,51 +46,39 @@ static int stop(const struct options *opts, struct backend *backend, const char 
 	return r < 0 ? r : ops->job_get(backend, job->uuid, job, fault);
 }
 
-static json_t *stop_json(const struct job *job)
+static int print_stopped(const struct options *opts, const struct job *job)
 {
-	json_t *object = json_object();
+	json_t *object;
 
+	if (!opts->json) {
+		print_outcome(opts, "Job stopped successfully:", job);
+		return finish_stdout();
+	}
+	object = json_object();
 	json_put(object, "uuid", json_bytes(job->uuid));
 	json_put(object, "status", json_string(state_name(job->state)));
 	json_put(object, "end_time", json_time(job->end_usec));
 	if (job->exit_code != UNKNOWN)
 		json_put(object, "exit_code", json_integer((json_int_t)job->exit_code));
-	return object;
+	return json_print(object);
 }
 
 int cmd_stop(const struct options *opts, char **words)
 {
-	struct backend *backend;
-	struct fault fault;
-	struct job job;
-	int r;
-
 	if (opts->force && options_has(opts, FLAG_TIMEOUT)) {
 		say("--force and --timeout exclude each other: --force waits for nothing");
 		return EXIT_USAGE;
 	}
-	if (backend_open(opts, &backend, &fault) < 0)
-		return say_fault(&fault);
-	job_init(&job);
-	if (stop(opts, backend, words[0], &job, &fault) < 0) {
-		r = say_fault(&fault);
-	} else if (opts->json) {
-		r = json_print(stop_json(&job));
-	} else {
-		print_outcome(opts, "Job stopped successfully:", &job);
-		r = finish_stdout();
-	}
-	job_done(&job);
-	backend->ops->close(backend);
-	return r;
+	return on_job(opts, words[0], stop, print_stopped);
 }
 
-static int cancel(struct backend *backend, const char *id, struct job *job,
-		  struct fault *fault)
+static int cancel(const struct options *opts, struct backend *backend, const char *id,
+		  struct job *job, struct fault *fault)
 {
 	const struct backend_ops *ops = backend->ops;
 	int r = ops->job_get(backend, id, job, fault);
 
+	(void)opts;
 	if (r == 0 && job->state != JL_STATE_SCHEDULED)
 		return fault_set(fault, -EBUSY,
 				 jl_state_is_final(job->state)
@@ -104,74 +92,57 @@ static int cancel(struct backend *backend, const char *id, struct job *job,
 	return r < 0 ? r : ops->job_get(backend, job->uuid, job, fault);
 }
 
-static json_t *cancel_json(const struct job *job)
+static int print_canceled(const struct options *opts, const struct job *job)
 {
-	json_t *object = json_object();
+	json_t *object;
 
+	if (!opts->json) {
+		print_outcome(opts, "Scheduled job canceled successfully:", job);
+		(void)puts("Its history is kept; rnx delete removes it");
+		return finish_stdout();
+	}
+	object = json_object();
 	json_put(object, "canceled", json_true());
 	json_put(object, "job_id", json_bytes(job->uuid));
 	json_put(object, "status", json_string(state_name(job->state)));
 	json_put(object, "message", json_string("job canceled, its history is kept"));
-	return object;
+	return json_print(object);
 }
 
 int cmd_cancel(const struct options *opts, char **words)
 {
-	struct backend *backend;
-	struct fault fault;
-	struct job job;
-	int r;
-
-	if (backend_open(opts, &backend, &fault) < 0)
-		return say_fault(&fault);
-	job_init(&job);
-	if (cancel(backend, words[0], &job, &fault) < 0) {
-		r = say_fault(&fault);
-	} else if (opts->json) {
-		r = json_print(cancel_json(&job));
-	} else {
-		print_outcome(opts, "Scheduled job canceled successfully:", &job);
-		(void)puts("Its history is kept; rnx delete removes it");
-		r = finish_stdout();
-	}
-	job_done(&job);
-	backend->ops->close(backend);
-	return r;
+	return on_job(opts, words[0], cancel, print_canceled);
 }
 
-static int delete_printed(const struct options *opts, const struct job *job)
+static int delete (const struct options *opts, struct backend *backend, const char *id,
+		   struct job *job, struct fault *fault)
 {
-	if (opts->json) {
-		json_t *object = json_object();
+	int r = backend->ops->job_get(backend, id, job, fault);
 
-		json_put(object, "uuid", json_bytes(job->uuid));
-		json_put(object, "success", json_true());
-		json_put(object, "message", json_string("job and log deleted"));
-		return json_print(object);
+	(void)opts;
+	return r < 0 ? r : backend->ops->job_delete(backend, job->uuid, fault);
+}
+
+static int print_deleted(const struct options *opts, const struct job *job)
+{
+	json_t *object;
+
+	if (!opts->json) {
+		(void)printf("Job deleted successfully:\nID: ");
+		print_job_id(job, opts->under_job);
+		(void)printf("\nMessage: job and log deleted\n");
+		return finish_stdout();
 	}
-	(void)printf("Job deleted successfully:\nID: ");
-	print_job_id(job, opts->under_job);
-	(void)printf("\nMessage: job and log deleted\n");
-	return finish_stdout();
+	object = json_object();
+	json_put(object, "uuid", json_bytes(job->uuid));
+	json_put(object, "success", json_true());
+	json_put(object, "message", json_string("job and log deleted"));
+	return json_print(object);
 }
 
 int cmd_delete(const struct options *opts, char **words)
 {
-	struct backend *backend;
-	struct fault fault;
-	struct job job;
-	int r;
-
-	if (backend_open(opts, &backend, &fault) < 0)
-		return say_fault(&fault);
-	job_init(&job);
-	r = backend->ops->job_get(backend, words[0], &job, &fault);
-	if (r == 0)
-		r = backend->ops->job_delete(backend, job.uuid, &fault);
-	r = r < 0 ? say_fault(&fault) : delete_printed(opts, &job);
-	job_done(&job);
-	backend->ops->close(backend);
-	return r;
+	return on_job(opts, words[0], delete, print_deleted);
 }
 
 static int delete_all_printed(const struct options *opts, uint32_t deleted,
@@ -212,9 +183,37 @@ int cmd_delete_all(const struct options *opts, char **words)
 	return r;
 }
 
-/* Exit code of wait: the job's own, as of an attached run. */
-static int code_of(const struct job *job)
+static int wait_for(const struct options *opts, struct backend *backend, const char *id,
+		    struct job *job, struct fault *fault)
 {
+	uint64_t timeout =
+		options_has(opts, FLAG_TIMEOUT) ? opts->timeout_usec : JL_FOREVER;
+	int r = backend->ops->job_get(backend, id, job, fault);
+
+	if (r == 0)
+		r = backend->ops->job_wait(backend, job->uuid, timeout, fault);
+	return r < 0 ? r : backend->ops->job_get(backend, job->uuid, job, fault);
+}
+
+/* The exit code is the job's own, as that of an attached run. */
+static int print_end(const struct options *opts, const struct job *job)
+{
+	int r;
+
+	if (opts->json) {
+		r = json_print(json_status(job));
+	} else {
+		(void)printf("ID: ");
+		print_job_id(job, opts->under_job);
+		(void)printf("\nStatus: ");
+		print_state(job->state, 0);
+		if (job->exit_code != UNKNOWN)
+			(void)printf("\nExit Code: %" PRIu64, job->exit_code);
+		(void)putchar('\n');
+		r = finish_stdout();
+	}
+	if (r != EXIT_OK)
+		return r;
 	if (job->exit_code != UNKNOWN)
 		return (int)job->exit_code;
 	if (job->failure)
@@ -224,36 +223,5 @@ static int code_of(const struct job *job)
 
 int cmd_wait(const struct options *opts, char **words)
 {
-	uint64_t timeout =
-		options_has(opts, FLAG_TIMEOUT) ? opts->timeout_usec : JL_FOREVER;
-	struct backend *backend;
-	struct fault fault;
-	struct job job;
-	int r;
-
-	if (backend_open(opts, &backend, &fault) < 0)
-		return say_fault(&fault);
-	job_init(&job);
-	r = backend->ops->job_wait(backend, words[0], timeout, &fault);
-	if (r == 0)
-		r = backend->ops->job_get(backend, words[0], &job, &fault);
-	if (r < 0) {
-		r = say_fault(&fault);
-	} else if (opts->json) {
-		r = json_print(json_status(&job));
-		r = r != EXIT_OK ? r : code_of(&job);
-	} else {
-		(void)printf("ID: ");
-		print_job_id(&job, opts->under_job);
-		(void)printf("\nStatus: ");
-		print_state(job.state, 0);
-		if (job.exit_code != UNKNOWN)
-			(void)printf("\nExit Code: %" PRIu64, job.exit_code);
-		(void)putchar('\n');
-		r = finish_stdout();
-		r = r != EXIT_OK ? r : code_of(&job);
-	}
-	job_done(&job);
-	backend->ops->close(backend);
-	return r;
+	return on_job(opts, words[0], wait_for, print_end);
 }

@@ -6,8 +6,8 @@
 
 #include <joblet/node.h>
 
-#include "backend.h"
 #include "json.h"
+#include "on_job.h"
 #include "output.h"
 #include "show.h"
 
@@ -218,8 +218,17 @@ static void print_actions(const struct job *job)
 		print_action(job, "stop", "end it");
 }
 
-static int print_job(const struct job *job)
+static int look(const struct options *opts, struct backend *backend, const char *id,
+		struct job *job, struct fault *fault)
 {
+	(void)opts;
+	return backend->ops->job_get(backend, id, job, fault);
+}
+
+static int print_job(const struct options *opts, const struct job *job)
+{
+	if (opts->json)
+		return json_print(json_status(job));
 	print_head(job);
 	print_schedule(job);
 	print_timing(job);
@@ -233,19 +242,5 @@ static int print_job(const struct job *job)
 
 int cmd_status(const struct options *opts, char **words)
 {
-	struct backend *backend;
-	struct fault fault;
-	struct job job;
-	int r;
-
-	if (backend_open(opts, &backend, &fault) < 0)
-		return say_fault(&fault);
-	job_init(&job);
-	if (backend->ops->job_get(backend, words[0], &job, &fault) < 0)
-		r = say_fault(&fault);
-	else
-		r = opts->json ? json_print(json_status(&job)) : print_job(&job);
-	job_done(&job);
-	backend->ops->close(backend);
-	return r;
+	return on_job(opts, words[0], look, print_job);
 }
