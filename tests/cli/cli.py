@@ -2,19 +2,19 @@
 """What the tests of rnx share: running it, and telling the result as TAP."""
 
 import atexit
-import ctypes
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import traceback
+
+# Beside this folder.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+# pylint: disable-next=wrong-import-position,unused-import
+from script import MUST_RUN, Skip, private_network, run, same, test
 
 RNX = os.path.join(os.environ.get("JOBLET_BUILD_DIR", "build"), "rnx", "rnx")
-TEST_SECONDS = 90
-MUST_RUN = os.environ.get("JOBLET_TEST_MUST_RUN", "0") not in ("", "0")
 
 if not os.access(RNX, os.X_OK):
     print(f"Bail out! {RNX} is not built")
@@ -29,38 +29,10 @@ os.environ["JOBLET_STATE_DIR"] = STATE
 for _name in ("JOBLET_SERVER", "JOBLET_NODE", "RNX_CONFIG", "RNX_CONFIG_PATH", "NO_COLOR"):
     os.environ.pop(_name, None)
 
-tests = []
 started = []
-
-
-def private_network():
-    """Jobs of root make networks: here in a namespace that goes with the test."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    clone_newns, clone_newnet = 0x20000, 0x40000000
-    ms_rec, ms_private, ms_nosuid = 0x4000, 0x40000, 2
-    nets = b"/run/joblet/net"
-    if libc.unshare(clone_newns | clone_newnet) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    if libc.mount(None, b"/", None, ms_rec | ms_private, None) != 0:
-        raise OSError(ctypes.get_errno(), "making mounts private")
-    # What is written down about networks belongs to the namespace they are in.
-    os.makedirs(nets, mode=0o755, exist_ok=True)
-    if libc.mount(b"none", nets, b"tmpfs", ms_nosuid, b"mode=0755") != 0:
-        raise OSError(ctypes.get_errno(), "mounting /run/joblet/net")
-
 
 if ROOT:
     private_network()
-
-
-class Skip(Exception):
-    """Raised by a test that cannot run here."""
-
-
-def test(function):
-    """Marks a test; its name is the behaviour it looks at."""
-    tests.append(function)
-    return function
 
 
 def rnx(*args, stdin=b"", timeout=60, **more):
@@ -109,17 +81,6 @@ def start(*args, **more):
     return process
 
 
-def alarm(_signal, _frame):
-    """A test that hangs is a test that fails."""
-    raise TimeoutError("the test took too long")
-
-
-def same(got, wanted, what="result"):
-    """Fails with both values."""
-    if got != wanted:
-        raise AssertionError(f"{what}: {got!r} instead of {wanted!r}")
-
-
 def need(*programs):
     """Skips where a program is not installed."""
     for program in programs:
@@ -127,32 +88,15 @@ def need(*programs):
             raise Skip(f"{program} is not installed")
 
 
+def end_started():
+    """What a test has started ends with it."""
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    started.clear()
+
+
 def main():
     """Runs what was marked."""
-    signal.signal(signal.SIGALRM, alarm)
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
-    for number, function in enumerate(tests, 1):
-        name = function.__name__
-        signal.alarm(TEST_SECONDS)
-        try:
-            function()
-        except Skip as skip:
-            print(f"ok {number} {name} # SKIP {skip}", flush=True)
-            failed += MUST_RUN
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print(f"not ok {number} {name}")
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}")
-            sys.stdout.flush()
-        else:
-            print(f"ok {number} {name}", flush=True)
-        finally:
-            signal.alarm(0)
-            for process in started:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-            started.clear()
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if run(end_started) else 0)

@@ -1,35 +1,19 @@
 # SPDX-License-Identifier: MIT
 """What the tests of the daemon share: one to talk to, gRPC messages without generated code, TAP."""
 
-import ctypes
-import fcntl
 import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
-
-def private_network():
-    """Jobs of root make networks: here in a namespace that goes with the test."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    nets = b"/run/joblet/net"
-    if libc.unshare(0x20000 | 0x40000000) != 0:  # CLONE_NEWNS, CLONE_NEWNET
-        raise OSError(ctypes.get_errno(), "unshare")
-    if libc.mount(None, b"/", None, 0x4000 | 0x40000, None) != 0:  # MS_REC, MS_PRIVATE
-        raise OSError(ctypes.get_errno(), "making mounts private")
-    os.makedirs(nets, mode=0o755, exist_ok=True)
-    if libc.mount(b"none", nets, b"tmpfs", 2, b"mode=0755") != 0:  # MS_NOSUID
-        raise OSError(ctypes.get_errno(), "mounting /run/joblet/net")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        # SIOCSIFFLAGS: loopback is up and running.
-        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x41))
-
+# Beside this folder.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+# pylint: disable-next=wrong-import-position,unused-import
+from script import MUST_RUN, Skip, private_network, run, same, test
 
 if os.geteuid() == 0:
     private_network()
@@ -38,8 +22,6 @@ BUILD = os.environ.get("JOBLET_BUILD_DIR", "build")
 SOURCE = os.environ.get("JOBLET_SOURCE_DIR", ".")
 JOBLET = os.path.join(BUILD, "daemon", "joblet")
 RNX = os.path.join(BUILD, "rnx", "rnx")
-MUST_RUN = os.environ.get("JOBLET_TEST_MUST_RUN", "0") not in ("", "0")
-TEST_SECONDS = 90
 
 # grpcio tells of refused handshakes on stderr, which some tests are about.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -54,24 +36,7 @@ except ImportError:
     print("1..0 # SKIP python3-grpcio and python3-protobuf are not installed")
     sys.exit(1 if MUST_RUN else 0)
 
-tests = []
 cleanups = []
-
-
-class Skip(Exception):
-    """Raised by a test that cannot run here."""
-
-
-def test(function):
-    """Marks a test; its name is the behaviour it looks at."""
-    tests.append(function)
-    return function
-
-
-def same(got, wanted, what="result"):
-    """Fails with both values."""
-    if got != wanted:
-        raise AssertionError(f"{what}: {got!r} instead of {wanted!r}")
 
 
 def has(text, part):
@@ -361,39 +326,12 @@ def code_of(function, *args, **fields):
         return error.code().name, error.details()
 
 
-def alarm(_signal, _frame):
-    """A test that hangs is a test that fails."""
-    raise TimeoutError("the test took too long")
-
-
 def main():
-    """Runs what was marked."""
+    """Runs what was marked, or what the command line names of it."""
     if os.geteuid() != 0:
         print("1..0 # SKIP needs root")
         sys.exit(1 if MUST_RUN else 0)
-    signal.signal(signal.SIGALRM, alarm)
-    # Names on the command line choose some of the tests.
-    if sys.argv[1:]:
-        tests[:] = [function for function in tests if function.__name__ in sys.argv[1:]]
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
-    for number, function in enumerate(tests, 1):
-        signal.alarm(TEST_SECONDS)
-        try:
-            function()
-        except Skip as skip:
-            print(f"ok {number} {function.__name__} # SKIP {skip}", flush=True)
-            failed += MUST_RUN
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print(f"not ok {number} {function.__name__}")
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}")
-            sys.stdout.flush()
-        else:
-            print(f"ok {number} {function.__name__}", flush=True)
-        finally:
-            signal.alarm(0)
+    failed = run()
     if failed and os.environ.get("JOBLET_TEST_LOG"):
         for cleanup in cleanups:
             print(cleanup.__self__.log(), file=sys.stderr)
