@@ -202,9 +202,10 @@ int cmd_completion(const struct options *opts, char **words)
 		return print_words(opts, (const char *const *)words + 1, count);
 	}
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
-		if (strcmp(words[0], scripts[i].shell) == 0 && !words[1])
-			return fputs(scripts[i].script, stdout) < 0 ? EXIT_FAILED
-								    : EXIT_OK;
+		if (strcmp(words[0], scripts[i].shell) == 0 && !words[1]) {
+			(void)fputs(scripts[i].script, stdout);
+			return finish_stdout();
+		}
 	}
 	say("completion: '%s': must be bash, zsh or fish", shown(buf, words[0]));
 	return EXIT_USAGE;

@@ -19,6 +19,14 @@
 #include "show.h"
 
 #define CHUNK_BYTES (64 * 1024)
+/* Bytes of a character that is not complete. */
+#define REST_MAX 3
+
+/* What a stream ended with so far, when that is half a character. */
+struct rest {
+	char bytes[REST_MAX];
+	size_t len;
+};
 
 struct reading {
 	const struct options *opts;
@@ -26,7 +34,8 @@ struct reading {
 	struct log_reader *log;
 	struct outlet outlet;
 	int signals;
-	char *data;
+	char *data; /* room for a rest, then a chunk */
+	struct rest rests[3];
 };
 
 /* --since: a time, or a span back from now. */
@@ -109,27 +118,59 @@ static int wait_for(const struct reading *self, bool room, struct fault *fault)
 	return self->backend->ops->process(self->backend, fault);
 }
 
+static int print_piece(const struct reading *self, int number, const char *data,
+		       size_t len, struct fault *fault)
+{
+	static const char *const streams[] = { NULL, "stdout", "stderr" };
+	const char *stream = streams[number];
+	json_t *object = json_object();
+
+	/* A server that is not ours does not tell. */
+	json_put(object, "timestamp",
+		 json_time_usec(self->log->usec ? self->log->usec : now_usec()));
+	json_put(object, "stream", stream ? json_string(stream) : json_null());
+	json_put(object, "data", json_bytes_len(data, len));
+	return json_print_line(object) == EXIT_OK ? 0
+						  : fault_set(fault, -EPIPE, "no reader");
+}
+
+/* A character that two pieces share belongs to the second one. */
+static int write_json(struct reading *self, size_t len, struct fault *fault)
+{
+	int stream = self->log->stream;
+	struct rest *rest = &self->rests[stream];
+	char *data = self->data + REST_MAX - rest->len;
+
+	memcpy(data, rest->bytes, rest->len);
+	len += rest->len;
+	rest->len = utf8_unfinished(data, len);
+	len -= rest->len;
+	memcpy(rest->bytes, data + len, rest->len);
+	return len ? print_piece(self, stream, data, len, fault) : 0;
+}
+
+/* What never was completed. */
+static int write_rests(struct reading *self, struct fault *fault)
+{
+	int r = 0;
+
+	for (int i = 0; i < 3 && r == 0; i++)
+		if (self->rests[i].len)
+			r = print_piece(self, i, self->rests[i].bytes, self->rests[i].len,
+					fault);
+	return r;
+}
+
 /* Returns 0, 1 when interrupted, or <0 with a fault; -EPIPE without a word. */
 static int write_out(struct reading *self, size_t len, struct fault *fault)
 {
 	size_t done = 0;
 
-	if (self->opts->json) {
-		static const char *const streams[] = { NULL, "stdout", "stderr" };
-		const char *stream = streams[self->log->stream];
-		json_t *object = json_object();
-
-		/* A server that is not ours does not tell. */
-		json_put(object, "timestamp",
-			 json_time_usec(self->log->usec ? self->log->usec : now_usec()));
-		json_put(object, "stream", stream ? json_string(stream) : json_null());
-		json_put(object, "data", json_bytes_len(self->data, len));
-		return json_print_line(object) == EXIT_OK
-			       ? 0
-			       : fault_set(fault, -EPIPE, "no reader");
-	}
+	if (self->opts->json)
+		return write_json(self, len, fault);
 	while (done < len) {
-		int64_t n = outlet_write(&self->outlet, self->data + done, len - done);
+		int64_t n = outlet_write(&self->outlet, self->data + REST_MAX + done,
+					 len - done);
 
 		if (n >= 0) {
 			done += (size_t)n;
@@ -152,12 +193,12 @@ static int write_out(struct reading *self, size_t len, struct fault *fault)
 static int read_on(struct reading *self, struct fault *fault)
 {
 	for (;;) {
-		int64_t n = self->backend->ops->log_read(self->log, self->data,
+		int64_t n = self->backend->ops->log_read(self->log, self->data + REST_MAX,
 							 CHUNK_BYTES, fault);
 		int r;
 
 		if (n == 0)
-			return 0;
+			return write_rests(self, fault);
 		if (n < 0 && n != -EAGAIN)
 			return (int)n;
 		r = n > 0 ? write_out(self, (size_t)n, fault)
@@ -206,7 +247,7 @@ int cmd_log(const struct options *opts, char **words)
 	outlet_init(&self.outlet, STDOUT_FILENO);
 	(void)signal(SIGPIPE, SIG_IGN);
 	self.signals = signals_open();
-	self.data = malloc(CHUNK_BYTES);
+	self.data = malloc(REST_MAX + CHUNK_BYTES);
 	if (self.signals < 0 || !self.data) {
 		say("cannot watch for signals: %s",
 		    strerror(self.data ? -self.signals : ENOMEM));

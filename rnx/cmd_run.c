@@ -105,19 +105,22 @@ static void local_zone(char zone[128])
 	ssize_t len;
 
 	zone[0] = 0;
-	if (!name || !*name) {
+	if (!name) {
 		len = readlink("/etc/localtime", path, sizeof(path) - 1);
-		if (len <= 0)
+		if (len <= 0 && errno != ENOENT)
 			return;
-		path[len] = 0;
+		path[len > 0 ? len : 0] = 0;
 		name = strstr(path, mark);
-		if (!name)
+		if (len > 0 && !name)
 			return;
-		name += sizeof(mark) - 1;
+		name = len > 0 ? name + sizeof(mark) - 1 : "";
 	}
 	if (*name == ':')
 		name++;
-	/* A zone by rules ("CET-1CEST") has no name that a rule could take. */
+	/* What an empty variable means, and a machine without a zone. */
+	if (!*name)
+		name = "UTC";
+	/* A zone by rules ("CET-1CEST,M3.5.0,M10.5.0/3") has no name to be given. */
 	if (*name == '/' || strlen(name) >= 128 || strpbrk(name, ", \t"))
 		return;
 	(void)strcpy(zone, name);
@@ -271,13 +274,18 @@ static int submit(const struct options *opts, struct backend *backend,
 	return code;
 }
 
-/* Input that is there and that nobody will read. */
+/* Input that is there and that nobody will read, or not twice. */
 static void warn_stdin(const struct options *opts, const struct backend *backend,
 		       const struct request *request)
 {
-	if (request->attached && !backend->ops->stdin_passes && !opts->quiet &&
-	    stdin_has_data())
-		say("standard input is not passed on to a server's job; use --upload");
+	bool passes = backend->ops->stdin_passes;
+
+	if (!request->attached || opts->quiet || (passes && opts->retries == 0) ||
+	    !stdin_has_data())
+		return;
+	say(passes ? "standard input is for the first attempt, a retry has none; use "
+		     "--upload"
+		   : "standard input is not passed on to a server's job; use --upload");
 }
 
 int cmd_run(const struct options *opts, char **words)

@@ -202,7 +202,7 @@ static void give_flags(const struct complete *c, complete_take take, void *data)
 		if (!(info->scope & scope))
 			continue;
 		(void)snprintf(word, sizeof(word), "--%s", info->name);
-		give(c, take, data, word, info->help);
+		give(c, take, data, word, flag_help((enum flag)i, scope));
 	}
 }
 

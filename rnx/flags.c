@@ -153,6 +153,17 @@ const struct flag_info flag_table[FLAG_COUNT] = {
 
 const char *const flags_not_here[] = { "gpu", "gpu-memory", "runtime", "volume", NULL };
 
+const char *flag_help(enum flag flag, uint32_t scope)
+{
+	if (flag == FLAG_TIMEOUT && scope & SCOPE_STOP)
+		return "grace time between SIGTERM and SIGKILL; default 10s";
+	if (flag == FLAG_TIMEOUT && scope & SCOPE_WAIT)
+		return "wait no longer than this: 45s, 5min, 2h30m";
+	if (flag == FLAG_NAME && scope & SCOPE_LIST)
+		return "only jobs with this name";
+	return flag_table[flag].help;
+}
+
 const char *scope_name(uint32_t scope)
 {
 	static const struct {

@@ -23,24 +23,16 @@ static void print_flags(uint32_t scope)
 {
 	for (unsigned int i = 0; i < FLAG_COUNT; i++) {
 		const struct flag_info *info = &flag_table[i];
-		const char *help = info->help;
 		char left[64];
 
 		if (!(info->scope & scope) || i == FLAG_VERSION)
 			continue;
-		/* One name, another use. */
-		if (i == FLAG_TIMEOUT && scope == SCOPE_STOP)
-			help = "grace time between SIGTERM and SIGKILL; default 10s";
-		else if (i == FLAG_TIMEOUT && scope == SCOPE_WAIT)
-			help = "wait no longer than this: 45s, 5min, 2h30m";
-		else if (i == FLAG_NAME && scope == SCOPE_LIST)
-			help = "only jobs with this name";
 		(void)snprintf(left, sizeof(left), "%c%c%c --%s%s%s",
 			       info->letter ? '-' : ' ',
 			       info->letter ? info->letter : ' ',
 			       info->letter ? ',' : ' ', info->name,
 			       info->value ? "=" : "", info->value ? info->value : "");
-		(void)printf("  %-29s %s\n", left, help);
+		(void)printf("  %-29s %s\n", left, flag_help((enum flag)i, scope));
 	}
 }
 

@@ -101,6 +101,8 @@ extern const struct flag_info flag_table[FLAG_COUNT];
 /* Flags of other versions, and of ours to come; NULL terminated. */
 extern const char *const flags_not_here[];
 
+/* What a flag does, which with one name may differ by the scope of the command. */
+const char *flag_help(enum flag flag, uint32_t scope);
 /* Name of the command of a scope: "run". */
 const char *scope_name(uint32_t scope);
 /* The flag that was probably meant, or NULL. */

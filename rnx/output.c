@@ -61,6 +61,19 @@ size_t utf8_length(const char *text, size_t max)
 	return decode((const unsigned char *)text, max, &point);
 }
 
+size_t utf8_unfinished(const char *text, size_t len)
+{
+	for (size_t back = 1; back < 4 && back <= len; back++) {
+		unsigned char byte = (unsigned char)text[len - back];
+		size_t needs = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+
+		if ((byte & 0xc0) == 0x80)
+			continue;
+		return byte >= 0xc2 && byte <= 0xf4 && needs > back ? back : 0;
+	}
+	return 0;
+}
+
 /* Bytes of the valid, printable UTF-8 character at text; 0 when there is none. */
 static size_t printable(const unsigned char *text)
 {

@@ -34,6 +34,8 @@ void say_log(void *data, int level, const char *module, const char *text);
 
 /* Bytes of the valid UTF-8 character that text, of max bytes, begins with; else 0. */
 size_t utf8_length(const char *text, size_t max);
+/* How many bytes at the end of text begin a character that is not complete yet. */
+size_t utf8_unfinished(const char *text, size_t len);
 /*
  * Copies up to max bytes of text, bytes that are not printable UTF-8 as \xNN; buf has
  * room for four times as many and four more. Returns where it stopped.

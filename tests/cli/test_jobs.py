@@ -418,6 +418,16 @@ def an_interrupt_ends_the_following_and_not_the_job():
 
 
 @test
+def log_as_json_cuts_no_character():
+    text = "x" + "\u00e4\u20ac\U0001f600" * 40000
+    number = submit("python3", "-c", "import sys; sys.stdout.buffer.write("
+                    "('x' + '\\u00e4\\u20ac\\U0001f600' * 40000).encode() + b'\\xf0\\x9f')")
+    pieces = [json.loads(line) for line in good("--json", "log", number).splitlines()]
+    assert len(pieces) > 3, len(pieces)
+    same("".join(piece["data"] for piece in pieces).replace(text, "TEXT"), "TEXT\ufffd\ufffd")
+
+
+@test
 def a_reader_of_the_log_that_goes_away_ends_it_quietly():
     number = submit("sh", "-c", "yes | head -c 1000000")
     ended(number)
@@ -575,6 +585,14 @@ def recurring_jobs_are_scheduled_and_canceled():
         assert "\n  Recurrence: " in text, text
         good("cancel", job["job_uuid"])
     same([row for row in good_json("list", "--status=SCHEDULED")], [])
+
+
+@test
+def a_rule_keeps_the_zone_it_was_given_in():
+    for zone, name in (("Asia/Tokyo", "Asia/Tokyo"), (":Asia/Tokyo", "Asia/Tokyo"), ("", "UTC")):
+        job = good_json("-q", "run", "--cron=0 2 * * *", "true", env=dict(os.environ, TZ=zone))
+        same(good_json("status", job["job_uuid"])["recurrence"], f"TZ={name} 0 2 * * *")
+        good("cancel", job["job_uuid"])
 
 
 # ---- places -------------------------------------------------------------------------------

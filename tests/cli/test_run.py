@@ -222,6 +222,14 @@ def closed_streams_stay_closed():
 
 
 @test
+def stdin_is_for_the_first_attempt():
+    result = rnx("run", "--retries=1", "sh", "-c", "cat; exit 1", stdin=b"once\n")
+    same((result.returncode, result.stdout), (1, b"once\n"))
+    assert b"a retry has none" in result.stderr, result.stderr
+    same(rnx("run", "--retries=1", "-q", "cat", stdin=b"once\n").stderr, b"")
+
+
+@test
 def a_folder_as_stdin_is_refused():
     fd = os.open("/", os.O_RDONLY)
     try:

@@ -320,10 +320,11 @@ def version_as_json():
 
 @test
 def a_full_stdout_is_an_error():
-    with open("/dev/full", "wb") as full:
-        result = rnx("help", "run", stdout=full)
-    same(result.returncode, 1)
-    assert b"cannot write to standard output" in result.stderr, result.stderr
+    for words in (("help", "run"), ("completion", "bash")):
+        with open("/dev/full", "wb") as full:
+            result = rnx(*words, stdout=full)
+        same(result.returncode, 1, words)
+        assert b"cannot write to standard output" in result.stderr, result.stderr
 
 
 @test
