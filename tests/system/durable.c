@@ -95,6 +95,18 @@ void ck_log(int folder, const char *want)
 	free(is);
 }
 
+void until_log(int folder, const char *want)
+{
+	double end = now() + 60 * patience;
+	size_t len = 0;
+
+	while (len < strlen(want) && now() < end) {
+		free(content(folder, "log", &len));
+		pause_for(0.005);
+	}
+	ck_log(folder, want);
+}
+
 struct jl_result result_of(int folder, uint32_t want_cut)
 {
 	struct jl_result result = { .size = sizeof(result) };

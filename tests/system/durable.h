@@ -24,6 +24,8 @@ void run_durable(jl_job_spec *spec, const struct jl__durable *durable);
 /* Whole file of a folder; "" when it is not there. Freed by the caller. */
 char *content(int folder, const char *name, size_t *ret_len);
 void ck_log(int folder, const char *want);
+/* Waits for the log to be that far. */
+void until_log(int folder, const char *want);
 /* The index has no gaps, and covers the whole log. Returns how many entries. */
 size_t ck_index(int folder);
 /* There is a result, without a failure. */

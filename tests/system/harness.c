@@ -210,6 +210,16 @@ void run_start(struct run *run, jl_job_spec *spec)
 	run_start_in(run, ctx, spec);
 }
 
+int put_gate(jl_job_spec *spec)
+{
+	int pipes[2];
+
+	ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
+	ck_ok(jl_job_spec_set_stdio(spec, 0, pipes[0], &err));
+	(void)close(pipes[0]);
+	return pipes[1];
+}
+
 static void take_text(struct run *run, int i)
 {
 	char block[65536];
@@ -391,12 +401,23 @@ unsigned int marked_processes(void)
 	return count_marked(NULL);
 }
 
+bool marked_become(unsigned int count)
+{
+	double end = now() + 10 * patience;
+
+	while (marked_processes() < count) {
+		if (now() > end)
+			return false;
+		pause_for(0.005);
+	}
+	return true;
+}
+
 pid_t supervisor_of_marked(void)
 {
 	double end = now() + 10 * patience;
 	pid_t supervisor = -1;
 
-	/* One that is just becoming its command has no mark for a moment. */
 	for (;;) {
 		(void)count_marked(&supervisor);
 		if (supervisor > 0 || now() > end)
@@ -427,6 +448,19 @@ bool becomes(bool (*condition)(void), double seconds)
 		pause_for(0.005);
 	}
 	return true;
+}
+
+bool is_done_within(void (*something)(void), double seconds)
+{
+	for (int i = 0; i < 20; i++) {
+		double start = now();
+
+		something();
+		if (now() - start < seconds)
+			return true;
+		note("took %.3f s", now() - start);
+	}
+	return false;
 }
 
 bool gone_within(pid_t pid, double seconds)

@@ -64,6 +64,8 @@ void run_until(struct run *run, const char *text);
 /* Reads to the end, waits, and reads the result. */
 void run_end(struct run *run);
 void run_done(struct run *run);
+/* A pipe for standard input: a job that reads from it goes on when this is closed. */
+int put_gate(jl_job_spec *spec);
 /* All but the last; frees the description. */
 void run_spec(struct run *run, jl_job_spec *spec);
 /* Runs it and compares what it wrote, then the exit code 0. */
@@ -85,9 +87,14 @@ void remember(const jl_job *job);
 int fd_count(pid_t pid);
 /* How many processes carry the mark. */
 unsigned int marked_processes(void);
+/* Waits for so many: one that is just becoming its command has no mark for a moment. */
+bool marked_become(unsigned int count);
 bool is_gone(pid_t pid);
 /* Waits for a condition, at most so many seconds (times patience). */
 bool becomes(bool (*condition)(void), double seconds);
+/* Whether something takes less than so long, if only once of many times: on a busy
+ * machine everything has to wait for its turn now and then. */
+bool is_done_within(void (*something)(void), double seconds);
 bool gone_within(pid_t pid, double seconds);
 /* The file of a process's group: controller as v1 calls it. False when it is not there.
  */

@@ -209,4 +209,19 @@ void process_for(double seconds)
 {
 	for (double end = now() + seconds; now() < end;)
 		process_once(end - now());
+	ck_ok(jl_node_process(node, &err));
+}
+
+void until_log(const char *id, const char *text)
+{
+	double end = now() + 60 * patience;
+	char *log;
+
+	while (!strstr(log = log_of(id, 0), text)) {
+		ck_assert_msg(now() < end, "the log has no \"%s\", but \"%s\"", text,
+			      log);
+		free(log);
+		process_for(0.02);
+	}
+	free(log);
 }

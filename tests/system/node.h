@@ -34,7 +34,9 @@ void end_many(unsigned int count);
 char *log_of(const char *id, uint32_t flags);
 /* Runs jl_node_process() until the job has this state. */
 void until(const char *id, int as);
-/* Processes for some time. */
+/* Processes for some time, and once more when it is over. */
 void process_for(double seconds);
+/* Waits for the log of a job, of its last attempt, to have this text. */
+void until_log(const char *id, const char *text);
 
 #endif

@@ -290,53 +290,54 @@ END_TEST
 
 /* ---- sizes and places ---- */
 
-static int by_value(const void *a, const void *b)
+/* From start to end; of so many the fastest, which had to wait for nobody. */
+static double fastest(int count, bool fresh)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median_start(int count, bool fresh)
-{
-	double took[64], start;
+	double best = 1e3;
 
 	for (int i = 0; i < count; i++) {
+		double start;
+
 		if (fresh) {
 			close_ctx();
 			ctx = open_ctx(0);
 		}
 		start = now();
 		run_true(1);
-		took[i] = now() - start;
+		if (now() - start < best)
+			best = now() - start;
 	}
-	qsort(took, (size_t)count, sizeof(took[0]), by_value);
-	return took[count / 2];
+	return best;
 }
+
+#define TURNS 10
 
 START_TEST(a_huge_caller_starts_jobs_as_fast)
 {
 	const size_t size = (size_t)(is_slow() ? 256 : 1024) << 20;
-	int count = is_slow() ? 9 : 31;
-	double small, small_fresh, huge, huge_fresh;
-	char *memory;
+	bool as_fast = false;
 
-	(void)median_start(3, false);
-	small = median_start(count, false);
-	small_fresh = median_start(count, true);
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	ck_assert_ptr_ne(memory, MAP_FAILED);
-	for (size_t i = 0; i < size; i += 4096)
-		memory[i] = 1;
-	huge = median_start(count, false);
-	huge_fresh = median_start(count, true);
-	(void)munmap(memory, size);
-	note("start to end: %.2f ms, with %zu MiB %.2f ms; first of a context: %.2f, %.2f ms",
-	     small * 1000, size >> 20, huge * 1000, small_fresh * 1000,
-	     huge_fresh * 1000);
-	ck_assert_double_lt(huge, 3 * small + 0.002 * patience);
-	ck_assert_double_lt(huge_fresh, 3 * small_fresh + 0.002 * patience);
+	(void)fastest(3, false);
+	/* Its page tables alone would take longer, each time. */
+	for (int i = 0; i < TURNS && !as_fast; i++) {
+		double small = fastest(9, false), small_fresh = fastest(9, true);
+		double huge, huge_fresh;
+		char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+		ck_assert_ptr_ne(memory, MAP_FAILED);
+		for (size_t at = 0; at < size; at += 4096)
+			memory[at] = 1;
+		huge = fastest(9, false);
+		huge_fresh = fastest(9, true);
+		(void)munmap(memory, size);
+		note("start to end: %.2f ms, with %zu MiB %.2f ms; first of a context: %.2f, %.2f ms",
+		     small * 1000, size >> 20, huge * 1000, small_fresh * 1000,
+		     huge_fresh * 1000);
+		as_fast =
+			huge < 2 * small + 0.002 && huge_fresh < 2 * small_fresh + 0.002;
+	}
+	ck_assert(as_fast);
 }
 END_TEST
 

@@ -21,17 +21,23 @@ START_TEST(output_result_and_order_are_in_the_folder)
 	struct jl__durable durable;
 	struct jl__log_entry *index;
 	struct jl_result result = { .size = sizeof(result) };
+	jl_job_spec *spec;
 	size_t len;
 	jl_job *job;
+	int gate;
 
 	open_base();
 	durable = new_job();
 	ck_assert(!jl__record_begun(durable.folder));
 	ck_assert_int_eq(jl__record_started(durable.folder, &result, NULL), -ENOENT);
-	job = spawn(
-		ctx,
-		shell("echo one; sleep 0.05; echo two >&2; sleep 0.05; echo three; exit 3"),
-		&durable);
+	spec = shell("echo one; read go; echo two >&2; read go; echo three; exit 3");
+	gate = put_gate(spec);
+	job = spawn(ctx, spec, &durable);
+	until_log(durable.folder, "one\n");
+	pause_for(0.05);
+	ck_assert_int_eq(write(gate, "\n", 1), 1);
+	until_log(durable.folder, "one\ntwo\n");
+	(void)close(gate);
 	ck_assert(jl__record_begun(durable.folder));
 	ck_ok(jl__record_started(durable.folder, &result, &err));
 	ck_assert_uint_gt(result.start_usec, 0);
@@ -52,13 +58,10 @@ START_TEST(output_result_and_order_are_in_the_folder)
 	free(index);
 	jl_job_unref(job);
 	/* And never again. */
-	{
-		jl_job_spec *spec = command("true", NULL);
-
-		ck_fails(jl__job_spawn_durable(ctx, spec, &durable, &job, &err), -EEXIST,
-			 "started already");
-		jl_job_spec_free(spec);
-	}
+	spec = command("true", NULL);
+	ck_fails(jl__job_spawn_durable(ctx, spec, &durable, &job, &err), -EEXIST,
+		 "started already");
+	jl_job_spec_free(spec);
 	ck_log(durable.folder, "one\ntwo\nthree\n");
 	(void)close(durable.folder);
 	close_ctx();
@@ -80,7 +83,8 @@ START_TEST(another_context_adopts)
 	durable = new_job();
 	ck_ok(jl__ctx_supervisor(ctx, &name, &err));
 	socket = strdup(name);
-	job = spawn(ctx, shell("echo ready; exec sleep 60"), &durable);
+	job = spawn(ctx, shell("echo ready; exec sleep 1000"), &durable);
+	until_log(durable.folder, "ready\n");
 	other = open_ctx(0);
 	ck_fails(jl__job_adopt(other, socket, "00000000-0000-0000-0000-000000000000",
 			       &same, &err),
@@ -152,12 +156,13 @@ START_TEST(who_cannot_see_its_group_is_told_so)
 	durable = new_job();
 	ck_ok(jl__ctx_supervisor(ctx, &name, &err));
 	socket = strdup(name);
-	job = spawn(ctx, shell("exec sleep 60"), &durable);
+	job = spawn(ctx, shell("exec sleep 1000"), &durable);
 	other = open_ctx(0);
 	ck_ok(jl_ctx_set_cgroup_base(other, path, &err));
 	ck_ok(jl__job_adopt(other, socket, durable.id, &same, &err));
 	/* At once, and not at the end of the job. */
-	ck_fails(jl_job_get_stats(same, &stats, &err), -EOPNOTSUPP, "started it elsewhere");
+	ck_fails(jl_job_get_stats(same, &stats, &err), -EOPNOTSUPP,
+		 "started it elsewhere");
 	ck_fails(jl_job_freeze(same, &err), -EOPNOTSUPP, "started it elsewhere");
 	ck_ok(jl_job_stop(same, 10000000, &err));
 	ck_ok(jl_job_wait(same, JL_FOREVER, &err));
@@ -325,7 +330,7 @@ START_TEST(a_killed_supervisor_takes_its_jobs_along)
 	durable = new_job();
 	ck_ok(jl__ctx_supervisor(ctx, &name, &err));
 	socket = strdup(name);
-	job = spawn(ctx, shell("echo ready; seq 1 100000000; sleep 60"), &durable);
+	job = spawn(ctx, shell("echo ready; seq 1 100000000; sleep 1000"), &durable);
 	pid = supervisor_of(job);
 	for (size_t len = 0; len < 100000;) {
 		free(content(durable.folder, "log", &len));
@@ -443,7 +448,7 @@ START_TEST(strangers_are_hung_up_on)
 	durable = new_job();
 	ck_ok(jl__ctx_supervisor(ctx, &name, &err));
 	socket = strdup(name);
-	job = spawn(ctx, command("sleep", "60", NULL), &durable);
+	job = spawn(ctx, command("sleep", "1000", NULL), &durable);
 	/* Even if the folder let them in. */
 	ck_assert_int_eq(chmod(base, 0755), 0);
 	*strrchr(socket, '/') = '\0';

@@ -49,11 +49,19 @@ END_TEST
 START_TEST(streams_can_be_opened_by_name)
 {
 	struct jl__durable durable;
+	jl_job_spec *spec;
+	jl_job *job;
+	int gate;
 
 	open_base();
 	durable = new_job();
-	run_durable(shell("echo one > /dev/stdout; sleep 0.05; echo two > /dev/stderr"),
-		    &durable);
+	spec = shell("echo one >/dev/stdout; read go; echo two >/dev/stderr");
+	gate = put_gate(spec);
+	job = spawn(ctx, spec, &durable);
+	until_log(durable.folder, "one\n");
+	(void)close(gate);
+	ck_ok(jl_job_wait(job, JL_FOREVER, &err));
+	(void)jl_job_unref(job);
 	ck_log(durable.folder, "one\ntwo\n");
 	done(&durable);
 }
@@ -67,8 +75,9 @@ START_TEST(who_stays_behind_does_not_hold_the_end)
 	open_base();
 	durable = new_job();
 	start = now();
-	run_durable(shell("(trap '' TERM HUP; sleep 100) & setsid sleep 100 & echo last"),
-		    &durable);
+	run_durable(
+		shell("(trap '' TERM HUP; sleep 1000) & setsid sleep 1000 & echo last"),
+		&durable);
 	ck_assert(now() - start < 20 * patience);
 	ck_log(durable.folder, "last\n");
 	done(&durable);
@@ -227,26 +236,36 @@ START_TEST(a_killed_pump_is_replaced)
 {
 	struct jl__durable durable;
 	unsigned int killed = 0;
+	jl_job_spec *spec;
 	jl_job *job;
 	char *log;
 	size_t len;
 	pid_t pid;
+	int gate;
 
 	open_base();
 	durable = new_job();
-	job = spawn(ctx, shell("seq 1 500000; sleep 0.3; seq 500001 1000000"),
-		    &durable);
+	/* Every one that is killed lets it go on, and it needs some. */
+	spec = shell("i=0; while [ $i -lt 10 ]; do "
+		     "seq $((i * 100000 + 1)) $(((i + 1) * 100000)); "
+		     "read go; read go; i=$((i + 1)); done");
+	gate = put_gate(spec);
+	job = spawn(ctx, spec, &durable);
 	pid = supervisor_of(job);
 	while (jl_job_wait(job, 20000, NULL) == -ETIMEDOUT) {
 		pid_t pump = child_named(pid, "joblet-log");
 
-		if (pump > 0 && kill(pump, SIGKILL) == 0)
-			killed++;
+		if (pump <= 0 || is_gone(pump) || kill(pump, SIGKILL) < 0)
+			continue;
+		ck_assert(gone_within(pump, 20));
+		killed++;
+		(void)write(gate, "\n", 1);
 	}
+	(void)close(gate);
 	ck_ok(jl_job_wait(job, JL_FOREVER, &err));
 	(void)jl_job_unref(job);
 	note("killed %u times", killed);
-	ck_assert_uint_gt(killed, 3);
+	ck_assert_uint_ge(killed, 20);
 	log = content(durable.folder, "log", &len);
 	ck_counts(log, len, 1000000);
 	free(log);

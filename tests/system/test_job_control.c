@@ -23,6 +23,17 @@ static void start(const char *script)
 	jl_job_spec_free(spec);
 }
 
+/* It goes on when the gate is closed. */
+static int start_gated(const char *script)
+{
+	jl_job_spec *spec = shell(script);
+	int gate = put_gate(spec);
+
+	run_start(&run, spec);
+	jl_job_spec_free(spec);
+	return gate;
+}
+
 /* ---- signals ---- */
 
 START_TEST(a_handled_signal_arrives)
@@ -61,9 +72,11 @@ static const int harmless[] = { SIGCHLD, SIGCONT, SIGURG, SIGWINCH };
 
 START_TEST(a_signal_that_does_nothing_by_default_does_nothing)
 {
-	start("echo ready; sleep 0.3; echo on");
+	int gate = start_gated("echo ready; read go; echo on");
+
 	run_until(&run, "ready");
 	ck_ok(jl_job_signal(run.job, harmless[_i], &err));
+	(void)close(gate);
 	run_end(&run);
 	ck_ended(&run, JL_REASON_EXITED, 0);
 	run_done(&run);
@@ -72,10 +85,12 @@ END_TEST
 
 START_TEST(an_ignored_signal_is_ignored)
 {
-	start("trap '' TERM INT; echo ready; sleep 0.3; echo on");
+	int gate = start_gated("trap '' TERM INT; echo ready; read go; echo on");
+
 	run_until(&run, "ready");
 	ck_ok(jl_job_signal(run.job, SIGTERM, &err));
 	ck_ok(jl_job_signal(run.job, SIGINT, &err));
+	(void)close(gate);
 	run_end(&run);
 	ck_ended(&run, JL_REASON_EXITED, 0);
 	ck_assert_str_eq(run.text[0], "ready\non\n");
@@ -116,14 +131,15 @@ START_TEST(stop_kills_after_the_grace)
 
 	start("trap 'echo no' TERM; sleep 1000 & echo ready; while :; do sleep 0.02; done");
 	run_until(&run, "ready");
+	/* It returns at once, the job has all the time to answer, and goes on. */
+	ck_ok(jl_job_stop(run.job, UINT64_C(3600000000), &err));
+	run_until(&run, "no\n");
+	ck_fails(jl_job_wait(run.job, 0, &err), -ETIMEDOUT, "running");
 	before = now();
 	ck_ok(jl_job_stop(run.job, 400000, &err));
-	ck_assert_double_lt(now() - before, 0.3 * patience);
 	run_end(&run);
 	ck_assert_double_ge(now() - before, 0.4);
-	ck_assert_double_lt(now() - before, 0.4 + 1.5 * patience);
 	ck_ended(&run, JL_REASON_STOPPED, 137);
-	ck_assert_ptr_nonnull(strstr(run.text[0], "no\n"));
 	ck_assert_uint_eq(marked_processes(), 0);
 	ck_fails(jl_job_stop(run.job, 1, &err), -ESRCH, jl_job_get_id(run.job));
 	run_done(&run);
@@ -196,19 +212,21 @@ END_TEST
 
 /* ---- freezing ---- */
 
-static size_t written_within(double seconds)
+/* What has been written and not been read. */
+static size_t written(void)
 {
 	char block[4096];
 	size_t count = 0;
-	double end = now() + seconds;
+	ssize_t got;
 
-	while (now() < end) {
-		ssize_t got = read(run.fds[0], block, sizeof(block));
-
-		count += got > 0 ? (size_t)got : 0;
-		pause_for(0.01);
-	}
+	while ((got = read(run.fds[0], block, sizeof(block))) > 0)
+		count += (size_t)got;
 	return count;
+}
+
+static bool something_is_written(void)
+{
+	return written() > 0;
 }
 
 START_TEST(a_frozen_job_stands_still_and_goes_on)
@@ -220,15 +238,16 @@ START_TEST(a_frozen_job_stands_still_and_goes_on)
 	run_until(&run, "ready");
 	for (int i = 0; i < 3; i++) {
 		ck_ok(jl_job_freeze(run.job, &err));
-		(void)written_within(0.1);
+		(void)written();
 		ck_ok(jl_job_get_stats(run.job, &a, &err));
-		ck_assert_uint_eq(written_within(0.4), 0);
+		pause_for(0.4);
+		ck_assert_uint_eq(written(), 0);
 		ck_ok(jl_job_get_stats(run.job, &b, &err));
 		ck_assert_uint_eq(a.cpu_usec, b.cpu_usec);
 		ck_ok(jl_job_freeze(run.job, &err));
 		ck_ok(jl_job_thaw(run.job, &err));
 		ck_ok(jl_job_thaw(run.job, &err));
-		ck_assert_uint_gt(written_within(0.4 * patience), 0);
+		ck_assert(becomes(something_is_written, 20));
 	}
 	ck_ok(jl_job_kill(run.job, &err));
 	run_end(&run);
@@ -246,16 +265,30 @@ static const struct {
 		    { 2, JL_REASON_TIMEOUT },
 		    { 3, -1 } };
 
+static bool is_frozen(void)
+{
+	if (jl_job_freeze(run.job, NULL) == 0)
+		return true;
+	run_end(&run);
+	ck_ended(&run, JL_REASON_TIMEOUT, 137);
+	run_done(&run);
+	return false;
+}
+
 START_TEST(a_frozen_job_can_be_ended)
 {
 	jl_job_spec *spec = shell("echo ready; sleep 1000 & sleep 1000 & wait");
+	uint64_t usec = 500000;
 
-	if (frozen_ends[_i].how == 2)
-		ck_ok(jl_job_spec_set_timeout(spec, (uint64_t)(800000 * patience), &err));
-	run_start(&run, spec);
+	do {
+		if (frozen_ends[_i].how == 2)
+			ck_ok(jl_job_spec_set_timeout(spec, usec *= 2, &err));
+		run_start(&run, spec);
+		if (frozen_ends[_i].how != 2)
+			run_until(&run, "ready");
+		/* Its time may be over before it is frozen; then it gets more. */
+	} while (!is_frozen() && usec < UINT64_C(60000000));
 	jl_job_spec_free(spec);
-	run_until(&run, "ready");
-	ck_ok(jl_job_freeze(run.job, &err));
 	if (frozen_ends[_i].how == 0)
 		ck_ok(jl_job_kill(run.job, &err));
 	if (frozen_ends[_i].how == 1)
@@ -307,12 +340,14 @@ START_TEST(sized_structs_are_filled_as_far_as_they_go)
 		uint64_t more[4];
 	} big;
 	struct jl_stats stats = { .size = 8 };
+	int gate;
 
-	start("echo ready; read x </dev/stdin; sleep 0.2; exit 3");
+	gate = start_gated("read x; exit 3");
 	memset(&small, 0x55, sizeof(small));
 	small.size = 32;
 	ck_fails(jl_job_get_result(run.job, &exact, &err), -EBUSY,
 		 jl_job_get_id(run.job));
+	(void)close(gate);
 	run_end(&run);
 	ck_ok(jl_job_get_result(run.job, &small, &err));
 	ck_assert_int_eq(small.exit_code, 3);
@@ -334,18 +369,24 @@ END_TEST
 
 /* ---- waiting and events ---- */
 
-START_TEST(waiting_ends_in_time)
+static void wait_for_no_time(void)
+{
+	ck_fails(jl_job_wait(run.job, 0, &err), -ETIMEDOUT, jl_job_get_id(run.job));
+}
+
+static void wait_for_a_while(void)
 {
 	double before = now();
 
-	start("sleep 1000");
-	before = now();
-	ck_fails(jl_job_wait(run.job, 0, &err), -ETIMEDOUT, jl_job_get_id(run.job));
-	ck_assert_double_lt(now() - before, 0.2 * patience);
-	before = now();
 	ck_fails(jl_job_wait(run.job, 300000, &err), -ETIMEDOUT, "running");
 	ck_assert_double_ge(now() - before, 0.3);
-	ck_assert_double_lt(now() - before, 0.3 + 0.5 * patience);
+}
+
+START_TEST(waiting_ends_in_time)
+{
+	start("sleep 1000");
+	ck_assert(is_done_within(wait_for_no_time, 0.1));
+	ck_assert(is_done_within(wait_for_a_while, 0.5));
 	ck_ok(jl_job_kill(run.job, &err));
 	run_end(&run);
 	ck_ok(jl_job_wait(run.job, 0, &err));
@@ -478,7 +519,7 @@ START_TEST(closing_a_context_ends_its_jobs)
 		jl_job_unref(job);
 	}
 	jl_job_spec_free(spec);
-	ck_assert_uint_ge(marked_processes(), 10);
+	ck_assert(marked_become(10));
 	close_ctx();
 	ck_assert_uint_eq(marked_processes(), 0);
 	ck_assert_msg(becomes(nothing_left, 5), "left: %s", leftovers());

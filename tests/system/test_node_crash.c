@@ -279,30 +279,32 @@ END_TEST
 START_TEST(a_dead_supervisor_loses_jobs_and_says_so)
 {
 	jl_submission *sub = script("echo before; sleep 1000");
-	char *id, *again, *log = NULL;
+	char *id, *again, *log;
 	pid_t supervisor;
 	int pidfd;
 
 	id = submit(sub);
-	sub = script("echo try; test -e /nonexistent || sleep 0.2");
+	sub = script("trap 'exit 0' USR1; echo try; while :; do sleep 0.05; done");
 	ck_ok(jl_submission_set_retries(sub, 1, &err));
 	again = submit(sub);
-	do {
-		free(log);
-		log = log_of(id, 0);
-	} while (!strstr(log, "before"));
+	until_log(id, "before");
+	until_log(again, "try");
 	stale_sockets_ok = true;
 	supervisor = supervisor_of_marked();
 	ck_assert_int_gt(supervisor, 1);
 	pidfd = (int)syscall(SYS_pidfd_open, supervisor, 0);
 	ck_assert_int_eq((int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0), 0);
 	(void)close(pidfd);
-	free(log);
 	log = log_of(id, JL_LOG_FOLLOW);
 	ck_assert_str_eq(log, "before\n");
 	ck_ends(id, JL_STATE_FAILED, -1);
 	ck_assert_int_eq((int)number(id, JL_INFO_REASON), JL_REASON_LOST);
 	/* What was lost has failed, and may be started again. */
+	while (number(again, JL_INFO_ATTEMPT) < 2)
+		process_for(0.05);
+	until(again, JL_STATE_RUNNING);
+	until_log(again, "try");
+	ck_ok(jl_node_signal(node, again, SIGUSR1, &err));
 	ck_ends(again, JL_STATE_COMPLETED, 0);
 	ck_assert_uint_eq(number(again, JL_INFO_ATTEMPT), 2);
 	free(log);
