@@ -5,13 +5,15 @@
  *
  *   net_peer serve NAME PORT…        TCP and UDP; answers with NAME and who asked
  *   net_peer reach MSEC TARGET…      tcp:ADDRESS:PORT, udp:…, large:… (a datagram in
- *                                    fragments); prints the answers
+ *                                    fragments); prints the answers. Waits for those
+ *                                    with a + in front, and MSEC for any other
  *   net_peer ask FROM ADDRESS PORT MSEC
  *                                    by a datagram from a port of its own
  *   net_peer hear PORT MSEC          says whether a datagram came
- *   net_peer flood KIND ADDRESS MSEC
- *                                    opens what it can; udp: datagrams, tcp: connections;
- *                                    says how many, and stays
+ *   net_peer flood KIND ADDRESS MSEC COUNT
+ *                                    opens what it can, at least so long and so many;
+ *                                    udp: datagrams, tcp: connections; says how many,
+ *                                    and stays
  *   net_peer put ADDRESS PORT BYTES  sends, and prints how many ms it took
  *   net_peer get ADDRESS PORT BYTES  the other way round
  *   net_peer raw                     tries every kind of socket that could forge frames
@@ -34,6 +36,7 @@
 #define PORTS_MAX 16
 #define TARGETS_MAX 128
 #define ANSWER 128
+#define ANSWER_MSEC 120000.0
 
 static double now(void)
 {
@@ -177,8 +180,7 @@ static int serve(const char *name, char **ports)
 struct target {
 	const char *text;
 	int udp;
-	int tries;
-	int done;
+	int expected;
 	char answer[ANSWER];
 };
 
@@ -214,18 +216,20 @@ static int reach(int msec, char **list)
 {
 	static struct target targets[TARGETS_MAX];
 	struct pollfd fds[TARGETS_MAX];
-	double end = now() + msec;
-	int count = 0, open = 0;
+	double end = now() + msec, start = now();
+	int count = 0, open = 0, expected = 0;
 
 	for (; list[count] && count < TARGETS_MAX; count++) {
-		targets[count].text = list[count];
+		targets[count].expected = list[count][0] == '+';
+		targets[count].text = list[count] + targets[count].expected;
 		(void)snprintf(targets[count].answer, ANSWER, "- silence");
 		fds[count] = (struct pollfd){ .fd = knock(&targets[count]),
 					      .events = POLLIN };
 		open += fds[count].fd >= 0;
+		expected += fds[count].fd >= 0 && targets[count].expected;
 	}
-	while (open && now() < end &&
-	       poll(fds, (nfds_t)count, (int)(end - now()) + 1) > 0)
+	while (open && now() < (expected ? start + ANSWER_MSEC : end)) {
+		(void)poll(fds, (nfds_t)count, expected ? 100 : (int)(end - now()) + 1);
 		for (int i = 0; i < count; i++) {
 			ssize_t got;
 
@@ -242,9 +246,12 @@ static int reach(int msec, char **list)
 			targets[i].answer[strcspn(targets[i].answer, "\n")] = '\0';
 			(void)close(fds[i].fd);
 			fds[i].fd = -1;
+			fds[i].revents = 0;
 			open--;
+			expected -= targets[i].expected;
 			end = now() + msec;
 		}
+	}
 	for (int i = 0; i < count; i++)
 		(void)printf("%s %s\n", targets[i].text, targets[i].answer);
 	return 0;
@@ -339,13 +346,13 @@ static int flood(char **arg)
 {
 	int type = (arg[0][0] == 'u' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK;
 	double end = now() + (double)strtol(arg[2], NULL, 10);
-	unsigned long opened = 0;
+	unsigned long opened = 0, least = strtoul(arg[3], NULL, 10);
 	struct sockaddr_in to;
 	int fd = -1;
 
 	if (make_address(arg[1], "0", &to) < 0)
 		return fail("flood");
-	for (unsigned int port = 0; now() < end; port = (port + 1) % 60000) {
+	for (unsigned int port = 0; now() < end || opened < least; port = (port + 1) % 60000) {
 		if (fd < 0 || port == 0 || type & SOCK_STREAM) {
 			(void)close(fd);
 			fd = socket(AF_INET, type, 0);
@@ -406,7 +413,7 @@ int main(int argc, char **argv)
 		return ask(argv + 2);
 	if (argc == 4 && strcmp(argv[1], "hear") == 0)
 		return hear(argv + 2);
-	if (argc == 5 && strcmp(argv[1], "flood") == 0)
+	if (argc == 6 && strcmp(argv[1], "flood") == 0)
 		return flood(argv + 2);
 	if (argc == 2 && strcmp(argv[1], "raw") == 0)
 		return raw();

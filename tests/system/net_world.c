@@ -237,13 +237,14 @@ void serve_end(struct run *run)
 	run_done(run);
 }
 
-void add_targets(jl_job_spec *spec, const char *address, const char *port)
+void add_targets(jl_job_spec *spec, const char *address, const char *port, bool answers)
 {
 	static const char *const kinds[] = { "tcp", "udp" };
 	char text[64];
 
 	for (int i = 0; i < 2; i++) {
-		(void)snprintf(text, sizeof(text), "%s:%s:%s", kinds[i], address, port);
+		(void)snprintf(text, sizeof(text), "%s%s:%s:%s", answers ? "+" : "",
+			       kinds[i], address, port);
 		ck_ok(jl_job_spec_add_arg(spec, text, &err));
 	}
 }

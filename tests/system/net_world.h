@@ -33,7 +33,7 @@ jl_job_spec *peer(const char *network, const char *name, const char *first, ...)
 void serve(struct run *run, const char *network, const char *name);
 void serve_end(struct run *run);
 /* Appends "tcp:ADDRESS:PORT" and the same for udp to a description. */
-void add_targets(jl_job_spec *spec, const char *address, const char *port);
+void add_targets(jl_job_spec *spec, const char *address, const char *port, bool answers);
 /* What a peer said about a target: "NAME SOURCE", or "- why not"; fails when it is not
  * there. In a buffer of its own. */
 const char *answer_of(const struct run *run, const char *kind, const char *address,

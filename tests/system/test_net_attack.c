@@ -24,7 +24,8 @@
 #define NET "attacked"
 #define CIDR "10.79.0.0/24"
 #define MARK "joblet-forged-"
-#define LISTEN_SECONDS 0.5
+#define LISTEN_SECONDS 0.5 /* after the last one */
+#define LAST_SECONDS 20
 
 static jl_net *net;
 static jl_endpoint *attacker, *victim;
@@ -278,9 +279,13 @@ static const struct {
 	/* clang-format on */
 };
 
-static void make_frame(unsigned int number, struct frame *frame)
+/* The honest one once more, behind all others: who has heard it has heard them. */
+#define LAST COUNT(frames)
+
+static void make_frame(unsigned int mark, struct frame *frame)
 {
 	uint32_t out = inet_addr(OUTSIDE);
+	unsigned int number = mark == LAST ? 0 : mark;
 
 	*frame = (struct frame){ 0 };
 	put(frame, frames[number].to, 6);
@@ -292,42 +297,42 @@ static void make_frame(unsigned int number, struct frame *frame)
 	put16(frame, frames[number].type);
 	switch (frames[number].what) {
 	case UDP_OUT:
-		put_udp(frame, *frames[number].ip, out, number);
+		put_udp(frame, *frames[number].ip, out, mark);
 		break;
 	case UDP_VICTIM:
-		put_udp(frame, *frames[number].ip, victim_ip, number);
+		put_udp(frame, *frames[number].ip, victim_ip, mark);
 		break;
 	case UDP_ALL:
-		put_udp(frame, *frames[number].ip, INADDR_BROADCAST, number);
+		put_udp(frame, *frames[number].ip, INADDR_BROADCAST, mark);
 		break;
 	case UDP_GROUP:
-		put_udp(frame, *frames[number].ip, inet_addr("224.0.0.1"), number);
+		put_udp(frame, *frames[number].ip, inet_addr("224.0.0.1"), mark);
 		break;
 	case FIRST_FRAGMENT:
 	case LAST_FRAGMENT:
 		put_ip(frame, *frames[number].ip, victim_ip,
 		       frames[number].what == FIRST_FRAGMENT ? 0x2000 : 1);
-		put_datagram(frame, 4000, 9, number);
+		put_datagram(frame, 4000, 9, mark);
 		break;
 	case DHCP_OFFER:
 	case DHCP_QUESTION:
 		put_dhcp(frame, *frames[number].ip, frames[number].what == DHCP_OFFER,
-			 number);
+			 mark);
 		break;
 	case ROUTER:
 	case NEIGHBOUR:
 		put_advertisement(frame, frames[number].what == ROUTER ? 134 : 136,
-				  number);
+				  mark);
 		break;
 	case ARP_REQUEST:
 	case ARP_REPLY:
 		put_arp(frame, frames[number].what == ARP_REPLY ? 2 : 1, own_mac,
 			*frames[number].ip,
 			frames[number].what == ARP_REPLY ? *frames[number].ip : victim_ip,
-			number);
+			mark);
 		break;
 	case BARE:
-		sign_frame(frame, number);
+		sign_frame(frame, mark);
 		frame->len = 64;
 		break;
 	}
@@ -354,10 +359,12 @@ static int ear(int ns, const char *device)
 	return fd;
 }
 
-/* Marks everything that comes to an ear within the time. */
-static void hear(const int fds[EARS], bool heard[EARS][COUNT(frames)])
+/* Marks everything that comes to an ear, until some time after the last one has come to
+ * the outside. */
+static void hear(const int fds[EARS], unsigned int last, bool heard[EARS][LAST + 1])
 {
-	double end = now() + LISTEN_SECONDS * patience;
+	double end = now() + LAST_SECONDS * patience;
+	bool over = false;
 	struct pollfd polls[EARS];
 	unsigned char buf[2048];
 
@@ -375,9 +382,13 @@ static void hear(const int fds[EARS], bool heard[EARS][COUNT(frames)])
 				if (!mark)
 					continue;
 				number = strtoul(mark + strlen(MARK), NULL, 10);
-				if (number < COUNT(frames))
+				if (number <= LAST)
 					heard[i][number] = true;
 			}
+			if (over || !heard[AT_OUTSIDE][last])
+				continue;
+			over = true;
+			end = now() + LISTEN_SECONDS;
 		}
 }
 
@@ -402,7 +413,10 @@ static void send_all(int ns)
 				   sizeof(to)) < 0)
 				_exit(92);
 		}
-	_exit(0);
+	make_frame(LAST, &frame);
+	_exit(sendto(fd, frame.bytes, frame.len, 0, (struct sockaddr *)&to, sizeof(to)) < 0
+		      ? 92
+		      : 0);
 }
 
 static void read_mac(const char *command, unsigned char mac[6])
@@ -449,14 +463,14 @@ static void place_everybody(void)
 static const char *victim_reaches(void)
 {
 	return run_at(false,
-		      "nsenter --net=/proc/%d/fd/%d %s reach 1000 tcp:" OUTSIDE ":" PORT,
+		      "nsenter --net=/proc/%d/fd/%d %s reach 1000 +tcp:" OUTSIDE ":" PORT,
 		      (int)getpid(), jl_endpoint_get_fd(victim), peer_path);
 }
 
 START_TEST(forged_frames_reach_nobody)
 {
 	static const char *const places[] = { "the victim", "the bridge", "the outside" };
-	bool heard[EARS][COUNT(frames)] = { 0 };
+	bool heard[EARS][LAST + 1] = { 0 };
 	int fds[EARS], machine, status;
 	pid_t pid;
 
@@ -468,12 +482,13 @@ START_TEST(forged_frames_reach_nobody)
 	pid = fork();
 	if (pid == 0)
 		send_all(jl_endpoint_get_fd(attacker));
-	hear(fds, heard);
+	hear(fds, LAST, heard);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	/* Ears and frames are as they should be. */
 	ck_assert_msg(heard[AT_OUTSIDE][0] && heard[AT_BRIDGE][0],
 		      "the honest packet was not heard");
+	ck_assert_msg(heard[AT_OUTSIDE][LAST], "the last packet was not heard");
 	for (int at = 0; at < EARS; at++)
 		for (unsigned int i = 1; i < COUNT(frames); i++)
 			ck_assert_msg(!heard[at][i] ||
@@ -548,9 +563,11 @@ static const struct piece {
 	{ 17, FORBIDDEN, 0, UNITS, false, IPPROTO_UDP, OUTSIDE, 1 },
 	{ 18, FORBIDDEN, 0, 1, true, IPPROTO_UDP, OUTSIDE, 1 },
 	{ 18, FORBIDDEN, 1, UNITS, false, IPPROTO_UDP, OUTSIDE, 1 },
+#define DATAGRAMS 19
+	/* behind all others, to be waited for */
+	{ DATAGRAMS, ALLOWED, 0, UNITS, false, IPPROTO_UDP, OUTSIDE, 0 },
 	/* clang-format on */
 };
-#define DATAGRAMS 19
 
 static void make_piece(const struct piece *piece, struct frame *frame)
 {
@@ -624,7 +641,7 @@ static void mac_of(uint32_t address, unsigned char mac[6])
 START_TEST(pieces_pass_no_port_that_is_closed)
 {
 	jl_job_spec *spec = peer("bridge", NULL, "serve", "held", PORT, NULL);
-	bool heard[EARS][COUNT(frames)] = { 0 };
+	bool heard[EARS][LAST + 1] = { 0 };
 	int fds[EARS] = { -1, -1, -1 }, machine, status;
 	struct run held;
 	pid_t pid;
@@ -641,9 +658,10 @@ START_TEST(pieces_pass_no_port_that_is_closed)
 	pid = fork();
 	if (pid == 0)
 		send_pieces(jl_job_get_pid(held.job));
-	hear(fds, heard);
+	hear(fds, DATAGRAMS, heard);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
+	ck_assert_msg(heard[AT_OUTSIDE][DATAGRAMS], "the last datagram was not heard");
 	for (unsigned int i = 0; i < DATAGRAMS; i++)
 		ck_assert_msg(heard[AT_OUTSIDE][i] == (i < HEARD),
 			      "datagram %u was%s heard", i, i < HEARD ? " not" : "");

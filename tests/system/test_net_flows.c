@@ -51,13 +51,15 @@ START_TEST(a_flood_does_not_fill_the_table)
 	unsigned long share, before, sent, during, after;
 	struct run server, flood;
 	jl_job_spec *spec;
+	char least[32];
 
 	serve(&server, "bridge", "neighbour");
 	share = share_of_a_job();
 	before = number_in(ENTRIES);
 	/* Long enough for more than its share at the rate of new ones. */
+	(void)snprintf(least, sizeof(least), "%lu", 2 * share + 1);
 	spec = peer("bridge", NULL, "flood", kinds[_i], NOWHERE,
-		    is_slow() ? "12000" : "4000", NULL);
+		    is_slow() ? "12000" : "4000", least, NULL);
 	run_start(&flood, spec);
 	jl_job_spec_free(spec);
 	run_until(&flood, " sent\n");
@@ -69,13 +71,13 @@ START_TEST(a_flood_does_not_fill_the_table)
 	ck_assert_uint_le(during, share + 16);
 	/* Nobody else minds. */
 	spec = peer("bridge", NULL, "reach", "3000", NULL);
-	add_targets(spec, OUTSIDE, PORT);
-	add_targets(spec, jl_job_get_address(server.job), PORT);
+	add_targets(spec, OUTSIDE, PORT, true);
+	add_targets(spec, jl_job_get_address(server.job), PORT, true);
 	run_spec(&run, spec);
 	ck_answers(&run, OUTSIDE, PORT, "outside");
 	ck_answers(&run, jl_job_get_address(server.job), PORT, "neighbour");
 	run_done(&run);
-	ck_assert_str_eq(run_at(false, "%s reach 3000 tcp:" OUTSIDE ":" PORT, peer_path),
+	ck_assert_str_eq(run_at(false, "%s reach 3000 +tcp:" OUTSIDE ":" PORT, peer_path),
 			 "tcp:" OUTSIDE ":" PORT " outside " MACHINE "\n");
 	/* And all of it goes with the job. */
 	serve_end(&flood);
@@ -100,9 +102,10 @@ static void start_in_tiny(struct run *job, jl_job_spec *spec)
 	run_until(job, "ready\n");
 }
 
-static const char *outside_asks(const char *from, const char *port)
+static const char *outside_asks(const char *from, const char *port, bool answers)
 {
-	return run_at(true, "%s ask %s " MACHINE " %s 700", peer_path, from, port);
+	return run_at(true, "%s ask %s " MACHINE " %s %s", peer_path, from, port,
+		      answers ? "60000" : "700");
 }
 
 /* The table still knows where the datagrams of that client went. */
@@ -114,10 +117,10 @@ START_TEST(a_published_port_ends_with_its_job)
 	spec = peer(TINY, NULL, "serve", "first", JOB_PORT, NULL);
 	ck_ok(jl_job_spec_add_publish(spec, HOST_PORT ":" JOB_PORT "/udp", &err));
 	start_in_tiny(&run, spec);
-	ck_assert_str_eq(outside_asks(OUTSIDE_PORT, HOST_PORT), "first " OUTSIDE "\n");
+	ck_assert_str_eq(outside_asks(OUTSIDE_PORT, HOST_PORT, true), "first " OUTSIDE "\n");
 	serve_end(&run);
 	start_in_tiny(&run, peer(TINY, NULL, "serve", "second", JOB_PORT, NULL));
-	ck_assert_str_eq(outside_asks(OUTSIDE_PORT, HOST_PORT), "silence\n");
+	ck_assert_str_eq(outside_asks(OUTSIDE_PORT, HOST_PORT, false), "silence\n");
 	serve_end(&run);
 	ck_ok(jl_net_remove(ctx, TINY, &err));
 }
@@ -135,7 +138,7 @@ START_TEST(a_restricted_job_hears_nobody_an_earlier_one_has_asked)
 	spec = peer(TINY, NULL, "hear", JOB_PORT, "1500", NULL);
 	ck_ok(jl_job_spec_add_allow_net(spec, FARAWAY, &err));
 	start_in_tiny(&run, spec);
-	(void)outside_asks(OUTSIDE_PORT, JOB_PORT);
+	(void)outside_asks(OUTSIDE_PORT, JOB_PORT, false);
 	run_end(&run);
 	ck_assert_str_eq(run.text[0], "ready\nsilence\n");
 	run_done(&run);
@@ -153,7 +156,7 @@ START_TEST(fragments_go_where_whole_datagrams_do)
 	jl_job_spec *spec = peer("bridge", NULL, "reach", "700", NULL);
 
 	ck_ok(jl_job_spec_add_allow_net(spec, OUTSIDE ":" PORT, &err));
-	ck_ok(jl_job_spec_add_arg(spec, "large:" OUTSIDE ":" PORT, &err));
+	ck_ok(jl_job_spec_add_arg(spec, "+large:" OUTSIDE ":" PORT, &err));
 	for (size_t i = 0; i < COUNT(refused); i++) {
 		char text[64];
 

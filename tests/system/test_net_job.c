@@ -132,12 +132,13 @@ START_TEST(who_reaches_whom)
 					 NULL);
 
 		for (int i = 0; i < SERVERS; i++)
-			add_targets(spec, jl_job_get_address(servers[i].job), PORT);
+			add_targets(spec, jl_job_get_address(servers[i].job), PORT,
+				    modes[mode].servers[i]);
 		for (size_t i = 0; i < COUNT(host_addresses); i++)
-			add_targets(spec, host_addresses[i], PORT);
-		add_targets(spec, OUTSIDE, PORT);
-		add_targets(spec, FARAWAY, PORT);
-		add_targets(spec, METADATA, PORT);
+			add_targets(spec, host_addresses[i], PORT, modes[mode].host);
+		add_targets(spec, OUTSIDE, PORT, modes[mode].outside);
+		add_targets(spec, FARAWAY, PORT, modes[mode].outside);
+		add_targets(spec, METADATA, PORT, modes[mode].host);
 		run_spec(&run, spec);
 		ck_ended(&run, JL_REASON_EXITED, 0);
 		check_mode(mode, servers, names);
@@ -187,9 +188,9 @@ START_TEST(any_number_of_isolated_jobs)
 	ck_assert_ptr_nonnull(jobs);
 	start_sleepers(jobs, count);
 	spec = peer("isolated", NULL, "reach", patience_ms(), NULL);
-	add_targets(spec, OUTSIDE, PORT);
+	add_targets(spec, OUTSIDE, PORT, true);
 	for (long i = 0; i < count; i += step)
-		add_targets(spec, jl_job_get_address(jobs[i]), "9");
+		add_targets(spec, jl_job_get_address(jobs[i]), "9", false);
 	run_spec(&run, spec);
 	ck_answers(&run, OUTSIDE, PORT, "outside");
 	for (long i = 0; i < count; i += step) {
@@ -278,12 +279,12 @@ START_TEST(only_what_is_allowed)
 	spec = peer("bridge", NULL, "reach", patience_ms(), NULL);
 	ck_ok(jl_job_spec_add_allow_net(spec, OUTSIDE "/32:" PORT, &err));
 	ck_ok(jl_job_spec_add_allow_net(spec, METADATA, &err));
-	add_targets(spec, OUTSIDE, PORT);
-	add_targets(spec, OUTSIDE, OTHER_PORT);
-	add_targets(spec, FARAWAY, PORT);
-	add_targets(spec, METADATA, OTHER_PORT);
-	add_targets(spec, MACHINE, PORT);
-	add_targets(spec, jl_job_get_address(server.job), PORT);
+	add_targets(spec, OUTSIDE, PORT, true);
+	add_targets(spec, OUTSIDE, OTHER_PORT, false);
+	add_targets(spec, FARAWAY, PORT, false);
+	add_targets(spec, METADATA, OTHER_PORT, true);
+	add_targets(spec, MACHINE, PORT, false);
+	add_targets(spec, jl_job_get_address(server.job), PORT, false);
 	run_spec(&run, spec);
 	ck_answers(&run, OUTSIDE, PORT, "outside");
 	ck_answers(&run, OUTSIDE, OTHER_PORT, NULL);
@@ -295,7 +296,7 @@ START_TEST(only_what_is_allowed)
 	serve_end(&server);
 	/* The next one with this place is not restricted. */
 	spec = peer("bridge", NULL, "reach", patience_ms(), NULL);
-	add_targets(spec, FARAWAY, PORT);
+	add_targets(spec, FARAWAY, PORT, true);
 	run_spec(&run, spec);
 	ck_answers(&run, FARAWAY, PORT, "outside");
 	run_done(&run);
@@ -304,10 +305,10 @@ END_TEST
 
 /* ---- published ports ---- */
 
-static const char *from_outside(const char *address, const char *port)
+static const char *from_outside(const char *address, const char *port, bool answers)
 {
-	return run_at(true, "%s reach %s tcp:%s:%s", peer_path, patience_ms(), address,
-		      port);
+	return run_at(true, "%s reach %s %stcp:%s:%s", peer_path, patience_ms(),
+		      answers ? "+" : "", address, port);
 }
 
 START_TEST(a_published_port_leads_to_the_job)
@@ -320,11 +321,11 @@ START_TEST(a_published_port_leads_to_the_job)
 	run_start(&run, spec);
 	jl_job_spec_free(spec);
 	run_until(&run, "ready\n");
-	ck_assert_str_eq(from_outside(MACHINE, "18080"),
+	ck_assert_str_eq(from_outside(MACHINE, "18080", true),
 			 "tcp:" MACHINE ":18080 web " OUTSIDE "\n");
 	/* Nothing else of it is in reach. */
 	ck_assert_ptr_nonnull(
-		strstr(from_outside(jl_job_get_address(run.job), PORT), " - "));
+		strstr(from_outside(jl_job_get_address(run.job), PORT, false), " - "));
 	/* Taken: by another job, by a service of the machine. */
 	ck_ok(jl_job_spec_set_network(second, JL_NETWORK_BRIDGE, &err));
 	ck_ok(jl_job_spec_add_publish(second, "18080:80", &err));
@@ -336,7 +337,7 @@ START_TEST(a_published_port_leads_to_the_job)
 	ck_ok(jl_job_spec_add_publish(second, PORT ":80", &err));
 	ck_fails(jl_job_spawn(ctx, second, &job, &err), -EADDRINUSE, PORT);
 	jl_job_spec_free(second);
-	ck_assert_ptr_nonnull(strstr(from_outside(MACHINE, "18080"), " - "));
+	ck_assert_ptr_nonnull(strstr(from_outside(MACHINE, "18080", false), " - "));
 }
 END_TEST
 
