@@ -279,7 +279,16 @@ int jl__wire_lay(struct jl__wire *wire, const struct jl__wire_ends *ends,
 	if (r < 0)
 		return r;
 	*ret_step = JL__WIRE_INSIDE;
-	return talk_part(wire, wire->inside, ends->inside);
+	r = talk_part(wire, wire->inside, ends->inside);
+	if (r < 0)
+		return r;
+	/*
+	 * That the line is up the bridge is told by a worker of the kernel, and until then
+	 * drops what comes; the job may be faster. Whoever asks for the link has it told
+	 * at once (since Linux 6.13).
+	 */
+	*ret_step = JL__WIRE_INDEX;
+	return get_index(ends->host, wire->device, &index);
 }
 
 /*

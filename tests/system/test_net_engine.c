@@ -2,14 +2,18 @@
 /* Networks as objects: made, listed, repaired, removed; whoever is killed meanwhile. */
 #include "net_lab.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/user.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -489,6 +493,54 @@ START_TEST(a_deleted_bridge_comes_back)
 }
 END_TEST
 
+/* Kernels before 6.13 hand on that a line is up a moment later, whoever asks. */
+static bool tells_at_once(void)
+{
+	struct utsname name;
+	unsigned int major = 0, minor = 0;
+
+	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 13));
+}
+
+/* What is sent before the bridge forwards is lost, and comes a second later. */
+START_TEST(a_place_is_open_when_it_is_there)
+{
+	static const char seen[] = "/run/joblet/sys",
+			  ports[] = "/run/joblet/sys/class/net";
+	jl_net *net = must_open("bridge");
+	jl_endpoint *endpoints[200];
+	unsigned int open = 0, late = 0;
+
+	ck_assert_int_eq(mkdir(seen, 0700), 0);
+	ck_assert_int_eq(mount("sysfs", seen, "sysfs", MS_RDONLY, NULL), 0);
+	for (size_t i = 0; i < COUNT(endpoints); i++) {
+		struct dirent *entry;
+		DIR *dir;
+
+		ck_ok(jl_net_attach(net, NULL, &endpoints[i], &err));
+		dir = opendir(ports);
+		while (dir && (entry = readdir(dir))) {
+			char *state =
+				file_text("%s/%s/brport/state", ports, entry->d_name);
+
+			if (state)
+				(*(strcmp(state, "3\n") == 0 ? &open : &late))++;
+			free(state);
+		}
+		(void)closedir(dir);
+	}
+	for (size_t i = 0; i < COUNT(endpoints); i++)
+		jl_endpoint_free(endpoints[i]);
+	ck_assert_int_eq(umount(seen), 0);
+	ck_assert_int_eq(rmdir(seen), 0);
+	ck_assert_uint_gt(open, 0);
+	if (tells_at_once())
+		ck_assert_uint_eq(late, 0);
+	jl_net_unref(net);
+}
+END_TEST
+
 START_TEST(places_of_the_dead_are_freed)
 {
 	jl_net *net = must_open("bridge");
@@ -832,7 +884,8 @@ START_TEST(both_open_the_same_builtin)
 }
 END_TEST
 
-/* JOBLET_TEST_DRILLS=0 leaves out what is done again and again, or as often as it goes. */
+/* JOBLET_TEST_DRILLS=0 leaves out what is done again and again, or as often as it goes.
+ */
 static bool has_time_for_drills(void)
 {
 	const char *text = getenv("JOBLET_TEST_DRILLS");
@@ -857,6 +910,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, flushed_rules_come_back);
 	tcase_add_test(tcase, a_deleted_bridge_comes_back);
 	tcase_add_test(tcase, both_open_the_same_builtin);
+	tcase_add_test(tcase, a_place_is_open_when_it_is_there);
 	if (!has_time_for_drills())
 		return;
 	tcase_add_test(tcase, the_last_place_costs_what_the_first_did);
