@@ -100,7 +100,7 @@ static int wait_for(const struct reading *self, bool room, struct fault *fault)
 {
 	struct pollfd fds[3] = { { .fd = self->signals, .events = POLLIN } };
 	struct wakeup mine, log;
-	int timeout;
+	int timeout, r;
 
 	self->backend->ops->get_wakeup(self->backend, &mine);
 	fds[1] = (struct pollfd){ .fd = mine.fd, .events = mine.events };
@@ -115,7 +115,9 @@ static int wait_for(const struct reading *self, bool room, struct fault *fault)
 	}
 	if (poll(fds, 3, timeout) < 0 && errno != EINTR)
 		return fault_set(fault, -errno, "cannot wait: %s", strerror(errno));
-	return self->backend->ops->process(self->backend, fault);
+	r = self->backend->ops->process(self->backend, fault);
+	/* What cannot be written on a full disk is no reason not to read. */
+	return r == -ENOSPC ? 0 : r;
 }
 
 static int print_piece(const struct reading *self, int number, const char *data,

@@ -45,4 +45,13 @@ static inline void jl__error_init(jl_error **ret_err)
 		*ret_err = NULL;
 }
 
+/* What was reported does not count after all. */
+static inline void jl__error_clear(jl_error **err)
+{
+	if (!err)
+		return;
+	jl_error_free(*err);
+	*err = NULL;
+}
+
 #endif

@@ -14,6 +14,23 @@
 
 /* ---- looking ---- */
 
+/* With its end, when that is there; without it when there is no space to write it. */
+static int take_in(jl_node *node, struct jl__row **row, jl_error **err)
+{
+	uint64_t number = (*row)->number[JL__N_NUMBER];
+	int r = jl__take_result(node, *row, err);
+
+	if (r == -ENOSPC) {
+		jl__error_clear(err);
+		return 0;
+	}
+	if (r != 1)
+		return r;
+	jl__row_free(*row);
+	*row = NULL;
+	return jl__get_number(node, number, row, err);
+}
+
 int jl_node_get(jl_node *node, const char *id, jl_job_info **ret_info, jl_error **ret_err)
 {
 	struct jl__row *row;
@@ -25,14 +42,7 @@ int jl_node_get(jl_node *node, const char *id, jl_job_info **ret_info, jl_error 
 		return r;
 	/* Its end may be there, and nobody has taken it in. */
 	if (jl__row_is_active(row)) {
-		r = jl__take_result(node, row, ret_err);
-		if (r == 1) {
-			uint64_t number = row->number[JL__N_NUMBER];
-
-			jl__row_free(row);
-			row = NULL;
-			r = jl__get_number(node, number, &row, ret_err);
-		}
+		r = take_in(node, &row, ret_err);
 		if (r < 0) {
 			jl__row_free(row);
 			return r;
@@ -119,8 +129,7 @@ int jl_node_list(jl_node *node, uint32_t states, const char *name, uint64_t belo
 
 	if (r == 0)
 		r = jl__glance(node, ret_err);
-	return r < 0 ? r
-		     : list_rows(node, states, name, below, limit, ret_list, ret_err);
+	return r < 0 ? r : list_rows(node, states, name, below, limit, ret_list, ret_err);
 }
 
 /* ---- stopping ---- */
@@ -209,10 +218,7 @@ int jl_node_stop(jl_node *node, const char *id, uint64_t grace_usec, jl_error **
 		 * just being started, and stopped by whoever does that. */
 		if (r == -ESRCH) {
 			r = 0;
-			if (ret_err) {
-				jl_error_free(*ret_err);
-				*ret_err = NULL;
-			}
+			jl__error_clear(ret_err);
 		}
 	}
 	jl__row_free(now);

@@ -16,6 +16,8 @@
 #include "node/node.h"
 #include "sys/remove.h"
 
+#define RESERVE "reserve"
+#define RESERVE_BYTES (1 << 20)
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 static int open_below(int dir, const char *name, bool make)
@@ -40,6 +42,7 @@ int jl__folders_open(jl_node *node, jl_error **err)
 	if (node->jobs_fd < 0)
 		return jl__fail_errno(err, node->jobs_fd, "cannot make folder %s/jobs",
 				      node->path);
+	jl__reserve_make(node);
 	return 0;
 }
 
@@ -91,6 +94,23 @@ uint64_t jl__run_log_bytes(int run_folder)
 	if (fstatat(run_folder, "log", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	return (uint64_t)st.st_size;
+}
+
+/* ---- room to delete in ---- */
+
+void jl__reserve_make(const jl_node *node)
+{
+	_cleanup_close_ int fd =
+		openat(node->state_fd, RESERVE,
+		       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0 && fallocate(fd, 0, 0, RESERVE_BYTES) < 0)
+		(void)unlinkat(node->state_fd, RESERVE, 0);
+}
+
+bool jl__reserve_use(const jl_node *node)
+{
+	return unlinkat(node->state_fd, RESERVE, 0) == 0;
 }
 
 /* ---- doubt ---- */
@@ -175,9 +195,12 @@ static int settle_mark(jl_node *node, int dir, const char *name, jl_error **err)
 	return r;
 }
 
-int jl__doubt_settle(jl_node *node, jl_error **err)
+/* For each entry of a folder of the node; one that is not there has none. */
+static int each_in(jl_node *node, const char *folder,
+		   int (*at)(jl_node *node, int dir, const char *name, jl_error **err),
+		   jl_error **err)
 {
-	int dir = open_below(node->state_fd, "doubt", false), r = 0;
+	int dir = open_below(node->state_fd, folder, false), r = 0;
 	struct dirent *entry;
 	DIR *list;
 
@@ -185,13 +208,56 @@ int jl__doubt_settle(jl_node *node, jl_error **err)
 		return 0;
 	list = dir < 0 ? NULL : fdopendir(dir);
 	if (!list) {
+		r = -errno;
 		(void)jl__close(dir);
-		return jl__fail_errno(err, -errno, "cannot read folder %s/doubt",
-				      node->path);
+		return jl__fail_errno(err, r, "cannot read folder %s/%s", node->path,
+				      folder);
 	}
 	while (r == 0 && (entry = readdir(list)))
 		if (entry->d_name[0] != '.')
-			r = settle_mark(node, dir, entry->d_name, err);
+			r = at(node, dir, entry->d_name, err);
 	(void)closedir(list);
+	return r;
+}
+
+int jl__doubt_settle(jl_node *node, jl_error **err)
+{
+	return each_in(node, "doubt", settle_mark, err);
+}
+
+/* ---- what a power cut leaves ---- */
+
+/* A row comes before its folder, or with a mark. */
+static int sweep_one(jl_node *node, int dir, const char *id, jl_error **err)
+{
+	struct jl__row *row = NULL;
+	int mark, r = jl__store_get_id(node->store, id, &row, err);
+
+	(void)dir;
+	jl__row_free(row);
+	if (r != -ENOENT)
+		return r;
+	mark = jl__doubt_begin(node, id, err);
+	if (mark < 0)
+		return mark;
+	r = settle_job(node, id, err);
+	jl__doubt_end(node, id, mark);
+	return r;
+}
+
+int jl__folders_sweep(jl_node *node, jl_error **err)
+{
+	char boot[JL__BOOT_LEN];
+	_cleanup_close_ int fd = openat(node->state_fd, "swept",
+					O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r;
+
+	if (fd >= 0 && pread(fd, boot, sizeof(boot), 0) == sizeof(boot) &&
+	    memcmp(boot, node->claim, sizeof(boot)) == 0)
+		return 0;
+	r = each_in(node, "jobs", sweep_one, err);
+	if (r == 0 && fd >= 0 && pwrite(fd, node->claim, sizeof(boot), 0) < 0)
+		jl__log(node->ctx, JL_LOG_DEBUG, JL_MODULE, "%s/swept: %s", node->path,
+			jl__errno_text(errno));
 	return r;
 }

@@ -20,8 +20,6 @@
 #include "node/node.h"
 #include "sys/sys.h"
 
-#define BOOT_LEN 36
-
 static int read_small(const char *path, char *text, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -36,7 +34,7 @@ static int read_small(const char *path, char *text, size_t size)
 /* "<boot>/<pid namespace>/" of this process. */
 static int read_place(char *place, size_t size)
 {
-	char boot[BOOT_LEN + 2] = "";
+	char boot[JL__BOOT_LEN + 2] = "";
 	struct stat st;
 	int r = read_small("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
 
@@ -44,7 +42,7 @@ static int read_place(char *place, size_t size)
 		return r;
 	if (stat("/proc/self/ns/pid", &st) < 0)
 		return -errno;
-	boot[BOOT_LEN] = '\0';
+	boot[JL__BOOT_LEN] = '\0';
 	(void)snprintf(place, size, "%s/%" PRIu64 "/", boot, (uint64_t)st.st_ino);
 	return 0;
 }
@@ -136,5 +134,5 @@ bool jl__claim_old_boot(const char *claim)
 	char place[80];
 
 	return read_place(place, sizeof(place)) == 0 &&
-	       strncmp(claim, place, BOOT_LEN + 1) != 0;
+	       strncmp(claim, place, JL__BOOT_LEN + 1) != 0;
 }

@@ -111,7 +111,8 @@ static bool was_begun(jl_node *node, const struct jl__row *row)
 		return true;
 	if (symlinkat("never", folder, "begun") == 0)
 		return false;
-	return errno != EEXIST || fstatat(folder, "begun", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	return errno != EEXIST ||
+	       fstatat(folder, "begun", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	       !S_ISLNK(st.st_mode);
 }
 
@@ -345,7 +346,15 @@ static int look_at_all(jl_node *node,
 
 int jl__glance(jl_node *node, jl_error **err)
 {
-	return look_at_all(node, glance_at, err);
+	int r = look_at_all(node, glance_at, err);
+
+	if (r != -ENOSPC)
+		return r;
+	jl__error_clear(err);
+	jl__log(node->ctx, JL_LOG_WARNING, JL_MODULE,
+		"what became of jobs cannot be noted: no space is left in %s",
+		node->path);
+	return 0;
 }
 
 int jl__look(jl_node *node, jl_error **err)

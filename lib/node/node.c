@@ -132,6 +132,8 @@ static int reconcile(jl_node *node, jl_error **err)
 	_cleanup_close_ int staging = -EBADF;
 	int r = jl__doubt_settle(node, err);
 
+	if (r == 0)
+		r = jl__folders_sweep(node, err);
 	if (r < 0)
 		return r;
 	staging = jl__staging_folder(node, err);

@@ -10,6 +10,9 @@
  *   <state>/doubt/<uuid>     folders of jobs may be there without a row: an upload that
  *                            is being handed in, or a deletion; locked meanwhile
  *   <state>/staging/         uploads before they are handed in (upload/upload.h)
+ *   <state>/swept            the run of the machine for which folders without a row have
+ *                            been looked for
+ *   <state>/reserve          space that deleting jobs may use when there is no other
  */
 #ifndef JL_NODE_NODE_H
 #define JL_NODE_NODE_H
@@ -112,6 +115,8 @@ int jl__node_again(jl_node *node, uint64_t usec, jl_error **err);
 
 /* ---- identity.c: which process is it ---- */
 
+/* Characters at the front that tell one run of the machine from another. */
+#define JL__BOOT_LEN 36
 int jl__claim_make(char claim[JL__CLAIM_MAX], jl_error **err);
 /* 1 it lives (and *ret_pidfd, when asked for, is a pidfd), 0 it is gone. */
 int jl__claim_alive(const char *claim, int *ret_pidfd);
@@ -131,6 +136,9 @@ int jl__run_folder(const jl_node *node, const char *id, uint64_t run, bool make)
 /* Says to readers of the log that there will be no result. */
 void jl__run_ended(const jl_node *node, const char *id, uint64_t run);
 uint64_t jl__run_log_bytes(int run_folder);
+/* The space to delete in, made when it is not there; and given free, if there was any. */
+void jl__reserve_make(const jl_node *node);
+bool jl__reserve_use(const jl_node *node);
 /* A locked mark in doubt/, held by its descriptor. It stands for the job it is named
  * after, or for those whose ids it holds, each with a line end behind. */
 #define JL__MARK_ENTRY 37
@@ -138,6 +146,10 @@ int jl__doubt_begin(const jl_node *node, const char *id, jl_error **err);
 void jl__doubt_end(const jl_node *node, const char *id, int fd);
 /* Settles what processes that are gone left in doubt. */
 int jl__doubt_settle(jl_node *node, jl_error **err);
+
+/* Once after each start of the machine: folders of jobs whose rows did not get to the disk
+ * before it went down. */
+int jl__folders_sweep(jl_node *node, jl_error **err);
 
 /* ---- start.c ---- */
 
@@ -176,7 +188,8 @@ int jl__take_lost(jl_node *node, const struct jl__row *row, const char *why,
 int jl__look(jl_node *node, jl_error **err);
 /* Leaves the jobs of this handle to others; those that need it are canceled. */
 void jl__let_go(jl_node *node);
-/* Only takes in what has happened, for those who are gone in a moment. */
+/* Only takes in what has happened, for those who are gone in a moment. What cannot be
+ * written for want of space is for later. */
 int jl__glance(jl_node *node, jl_error **err);
 
 /* ---- active.c ---- */

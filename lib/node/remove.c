@@ -154,20 +154,32 @@ static int delete_batch(jl_node *node, struct batch *batch, jl_error **err)
 	return r;
 }
 
-int jl_node_delete(jl_node *node, const char *id, jl_error **ret_err)
+static int delete_one(jl_node *node, const char *id, jl_error **err)
 {
 	struct batch batch = { .count = 1 };
-	int r = jl__node_enter(node, ret_err);
+	int r = jl__find(node, id, &batch.rows[0], err);
 
-	if (r == 0)
-		r = jl__find(node, id, &batch.rows[0], ret_err);
 	if (r == 0 && jl__row_is_active(batch.rows[0]))
-		r = jl__take_result(node, batch.rows[0], ret_err);
+		r = jl__take_result(node, batch.rows[0], err);
 	if (r >= 0)
-		r = delete_batch(node, &batch, ret_err);
+		r = delete_batch(node, &batch, err);
 	jl__row_free(batch.rows[0]);
 	if (r == 0)
 		jl__store_forget(node->store);
+	return r;
+}
+
+int jl_node_delete(jl_node *node, const char *id, jl_error **ret_err)
+{
+	int r = jl__node_enter(node, ret_err);
+
+	if (r == 0)
+		r = delete_one(node, id, ret_err);
+	if (r != -ENOSPC || !jl__reserve_use(node))
+		return r;
+	jl__error_clear(ret_err);
+	r = delete_one(node, id, ret_err);
+	jl__reserve_make(node);
 	return r;
 }
 
@@ -201,20 +213,26 @@ static int fill(jl_node *node, struct batch *batch, uint64_t *ret_last, jl_error
 static int delete_listed(jl_node *node, struct batch *batch, uint64_t *ret_last,
 			 jl_error **err)
 {
-	jl_error *why = NULL;
-	int r = fill(node, batch, ret_last, &why);
+	int r = fill(node, batch, ret_last, err);
 
 	if (r == 0 && batch->count)
-		r = delete_batch(node, batch, &why);
+		r = delete_batch(node, batch, err);
 	/* Needed by others, or somebody else was faster. */
 	if (r == -EBUSY || r == -ENOENT)
 		r = 0;
-	if (r < 0 && err)
-		*err = jl__steal(why);
-	jl_error_free(why);
+	if (r == 0)
+		jl__error_clear(err);
 	for (uint32_t i = 0; i < batch->count; i++)
 		jl__row_free(batch->rows[i]);
 	return r;
+}
+
+static int delete_below(jl_node *node, struct batch *batch, uint64_t below,
+			uint64_t *ret_last, jl_error **err)
+{
+	int r = jl__store_list(node->store, 0, NULL, below, BATCH, err);
+
+	return r < 0 ? r : delete_listed(node, batch, ret_last, err);
 }
 
 int jl_node_delete_some(jl_node *node, uint64_t *below, uint32_t *deleted,
@@ -227,9 +245,13 @@ int jl_node_delete_some(jl_node *node, uint64_t *below, uint32_t *deleted,
 	if (r == 0 && *below == 0)
 		r = jl__glance(node, ret_err);
 	if (r == 0)
-		r = jl__store_list(node->store, 0, NULL, *below, BATCH, ret_err);
-	if (r == 0)
-		r = delete_listed(node, &batch, &last, ret_err);
+		r = delete_below(node, &batch, *below, &last, ret_err);
+	if (r == -ENOSPC && jl__reserve_use(node)) {
+		jl__error_clear(ret_err);
+		batch = (struct batch){ 0 };
+		r = delete_below(node, &batch, *below, &last, ret_err);
+		jl__reserve_make(node);
+	}
 	if (r < 0)
 		return r;
 	*below = last;

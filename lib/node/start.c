@@ -105,18 +105,15 @@ static bool still_ours(jl_node *node, const struct jl__row *row)
 static int stop_if_asked(jl_node *node, const struct jl__row *row, jl_job *job,
 			 jl_error **err)
 {
-	jl_error *why = NULL;
 	int r = 0;
 
 	if (row->number[JL__N_STOPPING] == 1)
-		r = jl_job_stop(job, node->config.number[JL_NODE_GRACE_USEC], &why);
+		r = jl_job_stop(job, node->config.number[JL_NODE_GRACE_USEC], err);
+	if (r < 0 && r != -ESRCH)
+		return r;
 	/* It has just ended by itself. */
-	if (r == -ESRCH)
-		r = 0;
-	if (r < 0 && err)
-		*err = jl__steal(why);
-	jl_error_free(why);
-	return r < 0 ? r : 1;
+	jl__error_clear(err);
+	return 1;
 }
 
 int jl__mark_running(jl_node *node, const struct jl__row *row, jl_job *job,

@@ -132,9 +132,7 @@ static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 		jl__place_forget(link);
 		jl__buf_done(&plan);
 		plan = (struct jl__buf)JL__BUF_SECRET(JL__PLAN_MAX);
-		if (err)
-			jl_error_free(*err);
-		jl__error_init(err);
+		jl__error_clear(err);
 		r = compile(link, job, spec, durable, &plan, &kept, err);
 	}
 	if (r < 0)

@@ -230,11 +230,8 @@ int jl_job_get_stats(jl_job *job, struct jl_stats *stats, jl_error **ret_err)
 			look_at_network(job, stats);
 		if (r != -ENOENT)
 			return r;
-		if (ret_err && *ret_err) {
-			/* Of the statistics: it went away meanwhile. */
-			jl_error_free(*ret_err);
-			*ret_err = NULL;
-		}
+		/* Of the statistics: it went away meanwhile. */
+		jl__error_clear(ret_err);
 		r = await_end(job, ret_err);
 		if (r < 0)
 			return r;

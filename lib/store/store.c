@@ -40,8 +40,10 @@ int jl__store_fail(struct jl__store *store, int code, jl_error **err)
 			"the store %s is damaged (%s); move it and its -wal and -shm files away to begin anew, jobs that run go on",
 			store->path, text);
 	case SQLITE_FULL:
-		return jl__fail(err, -ENOSPC, "there is no space left for the store %s",
-				store->path);
+		return jl__fail(
+			err, -ENOSPC,
+			"there is no space left for the store %s; delete jobs, or make room on its disk",
+			store->path);
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:

@@ -3,16 +3,18 @@
 """Jobs that are kept: handing them in, looking at them, ending and deleting them."""
 
 import datetime
+import errno
 import json
 import os
 import pty
 import re
 import signal
 import subprocess
+import tempfile
 import time
 
-from cli import (MUST_RUN, RNX, ROOT, STATE, failed, good, good_json, main, rnx, same, start, submit,
-                 test)
+from cli import (MUST_RUN, RNX, ROOT, STATE, Skip, failed, good, good_json, main, rnx, same, start,
+                 submit, test)
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -479,6 +481,41 @@ def delete_takes_what_has_ended():
                                  "Message: job and log deleted\n")
     failed(3, "status", number)
     failed(3, "log", number)
+
+
+def fill(folder):
+    """Leaves no byte on a disk."""
+    with open(os.path.join(folder, "filler"), "wb", buffering=0) as filler:
+        try:
+            while True:
+                filler.write(b"x" * 4096)
+        except OSError as full:
+            same(full.errno, errno.ENOSPC)
+
+
+@test
+def a_full_disk_can_be_looked_at_and_emptied():
+    if not ROOT:
+        raise Skip("mounts a disk")
+    for words in (("delete", "1"), ("delete-all",)):
+        with tempfile.TemporaryDirectory() as folder:
+            where = f"--state-dir={folder}"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "none", folder], check=True)
+            try:
+                for script in ("head -c 300000 /dev/zero", "sleep 1; exit 3"):
+                    good("run", "-d", "-q", where, "sh", "-c", script)
+                rnx("wait", where, "1")
+                fill(folder)
+                # The end of the other one comes now, and cannot be noted.
+                good("log", where, "2")
+                same([row["id"] for row in good_json("list", where)], ["2", "1"])
+                same(good_json("status", where, "2")["status"], "RUNNING")
+                text = failed(1, "run", where, "true")
+                assert "no space" in text and "delete jobs" in text, text
+                good(*words, where)
+                same([row["status"] for row in good_json("list", where)], ["FAILED"])
+            finally:
+                subprocess.run(["umount", folder], check=True)
 
 
 @test

@@ -474,6 +474,30 @@ START_TEST(many_jobs_are_deleted_step_by_step)
 }
 END_TEST
 
+/* The row of an attached job may not get to the disk before the machine goes down. */
+START_TEST(folders_of_nobody_go_with_the_next_start_of_the_machine)
+{
+	static const char other[] = "00000000-1111-4222-8333-444444444444";
+	char path[128], swept[128];
+	FILE *file;
+
+	end_many(1);
+	(void)snprintf(path, sizeof(path), "%s/jobs/%s", state, other);
+	(void)snprintf(swept, sizeof(swept), "%s/swept", state);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	(void)strcat(path, "/1");
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	close_node(node);
+	file = fopen(swept, "r+");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fputs(other, file), 1);
+	ck_assert_int_eq(fclose(file), 0);
+	node = open_node();
+	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_uint_eq(in_states(0), 1);
+}
+END_TEST
+
 START_TEST(lists_have_pages)
 {
 	end_many(5);
@@ -559,6 +583,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, a_reader_keeps_what_is_deleted);
 	tcase_add_test(tcase, old_jobs_are_removed);
 	tcase_add_test(tcase, many_jobs_are_deleted_step_by_step);
+	tcase_add_test(tcase, folders_of_nobody_go_with_the_next_start_of_the_machine);
 	tcase_add_test(tcase, lists_have_pages);
 	tcase_add_test(tcase, changes_are_seen_by_everybody);
 	tcase_add_test(tcase, an_idle_node_sleeps);
