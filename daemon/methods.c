@@ -10,6 +10,8 @@
 #include "services.h"
 
 #define UPLOAD_MAX ((size_t)128 << 20)
+/* Of one part of a stream: the description of a job is the largest. */
+#define PART_MAX ((size_t)9 << 20)
 /*
  * Of requests that are not said to be larger: ids, names, filters. Decoding makes up to a
  * hundred bytes of one, and nobody else is served meanwhile.
@@ -66,7 +68,7 @@ static const struct jl__rpc_method table[] = {
 	{ RUNTIME("ValidateRuntimeYAML"), "build_runtime", FOR_MAINTAINER, UNARY, 0, NULL,
 	  NULL },
 
-	{ EXTENSION("Submit"), "run_job", FOR_DEVELOPER, JL__RPC_UPLOAD, UPLOAD_MAX,
+	{ EXTENSION("Submit"), "run_job", FOR_DEVELOPER, JL__RPC_UPLOAD, PART_MAX,
 	  &submit_job, NULL },
 	{ EXTENSION("List"), "list_jobs", FOR_ALL, UNARY, 0, &list_extended, NULL },
 	{ EXTENSION("Signal"), "stop_job", FOR_DEVELOPER, UNARY, 0, &signal_job, NULL },

@@ -388,23 +388,14 @@ static int take_upload(jl_submission *sub, const struct jl__pb_field *upload,
 	return request_content(sub, content.data, content.len, refusal);
 }
 
-static int take_uploads(jl_submission *sub, const uint8_t *data, size_t len, bool allowed,
+int request_next_upload(struct jl__pb_walk *walk, jl_submission *sub,
 			struct refusal *refusal)
 {
 	struct jl__pb_field field;
-	struct jl__pb_walk walk;
 
-	jl__pb_walk_init(&walk, data, len);
-	while (jl__pb_next(&walk, &field) > 0) {
-		if (field.number != UPLOADS_FIELD || field.type != 2)
-			continue;
-		if (!allowed)
-			return refuse(refusal, JL__RPC_INVALID_ARGUMENT,
-				      "invalid request: uploads of a stream are parts of "
-				      "their own");
-		if (take_upload(sub, &field, refusal) < 0)
-			return -1;
-	}
+	while (jl__pb_next(walk, &field) > 0)
+		if (field.number == UPLOADS_FIELD && field.type == 2)
+			return take_upload(sub, &field, refusal) < 0 ? -1 : 1;
 	return 0;
 }
 
@@ -447,8 +438,7 @@ static int fill(struct serving *s, const struct jl__rpc_peer *peer, jl_submissio
 }
 
 int request_begin(struct serving *s, const struct jl__rpc_peer *peer, const uint8_t *data,
-		  size_t len, bool with_uploads, jl_submission **ret,
-		  struct refusal *refusal)
+		  size_t len, jl_submission **ret, struct refusal *refusal)
 {
 	Joblet__RunJobRequest *m = NULL;
 	jl_submission *sub;
@@ -467,8 +457,6 @@ int request_begin(struct serving *s, const struct jl__rpc_peer *peer, const uint
 	}
 	if (r == 0)
 		r = fill(s, peer, sub, m, refusal);
-	if (r == 0)
-		r = take_uploads(sub, data, len, with_uploads, refusal);
 	joblet__run_job_request__free_unpacked(m, NULL);
 	if (r < 0) {
 		jl_submission_free(sub);

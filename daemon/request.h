@@ -20,12 +20,14 @@ int refuse(struct refusal *refusal, int code, const char *format, ...)
 int refuse_error(struct refusal *refusal, int r, jl_error *err);
 
 /*
- * Begins a submission from an encoded RunJobRequest. with_uploads: its uploads are taken,
- * too; else a request that has some is refused. Returns 0, or -1 with the refusal.
+ * Begins a submission from an encoded RunJobRequest, without its uploads. Returns 0, or
+ * -1 with the refusal.
  */
 int request_begin(struct serving *s, const struct jl__rpc_peer *peer, const uint8_t *data,
-		  size_t len, bool with_uploads, jl_submission **ret,
-		  struct refusal *refusal);
+		  size_t len, jl_submission **ret, struct refusal *refusal);
+/* Takes the next of its uploads: 1, 0 when there is none, -1 with the refusal. */
+int request_next_upload(struct jl__pb_walk *walk, jl_submission *sub,
+			struct refusal *refusal);
 
 /* One uploaded thing; a file's content follows by request_content(). */
 struct upload_part {

@@ -234,6 +234,7 @@ static void idle(void *data)
 	struct serving *s = data;
 	int r;
 
+	later_turn(s);
 	(void)process_node(s);
 	do {
 		r = jl__rpc_server_process(s->server);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* joblet.JobService: jobs are started, looked at, stopped and forgotten. */
+/* joblet.JobService: jobs are looked at, stopped and forgotten. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "convert.h"
-#include "request.h"
 #include "services.h"
 
 /* A StopJob is answered at the end of the job, or when a client would lose patience. */
@@ -21,54 +20,6 @@ static bool has_id(struct jl__rpc_call *call, const char *uuid)
 			    "invalid request: the id of the job is empty");
 	return false;
 }
-
-/* ---- run ---- */
-
-static void answer_started(struct jl__rpc_call *call, const jl_job_info *info,
-			   const char *command)
-{
-	struct arena arena = { 0 };
-	Joblet__RunJobResponse *reply = convert_started(&arena, info);
-
-	/*
-	 * The job is there: whatever happens now is not to be tried again, so the answer
-	 * falls back to what matters.
-	 */
-	if (arena.failed || !reply || !send_message(call, &reply->base)) {
-		Joblet__RunJobResponse least = JOBLET__RUN_JOB_RESPONSE__INIT;
-
-		least.job_uuid = (char *)(uintptr_t)jl_job_info_get_id(info);
-		(void)send_message(call, &least.base);
-	}
-	finish_change(call, jl_job_info_get_id(info), command, JL__RPC_OK, NULL);
-	arena_done(&arena);
-}
-
-static void run(struct jl__rpc_call *call, const uint8_t *data, size_t len)
-{
-	struct serving *s = serving_of(call);
-	struct refusal refusal;
-	jl_submission *sub;
-	jl_job_info *info = NULL;
-	jl_error *err = NULL;
-	int r;
-
-	if (request_begin(s, jl__rpc_call_peer(call), data, len, true, &sub, &refusal) <
-	    0) {
-		finish_change(call, NULL, NULL, refusal.code, refusal.text);
-		return;
-	}
-	r = jl_node_submit(s->node, sub, &info, &err);
-	jl_submission_free(sub);
-	if (r == 0)
-		answer_started(call, info, jl_job_info_get_arg(info, 0));
-	else
-		finish_change_error(call, info ? jl_job_info_get_id(info) : NULL,
-				    info ? jl_job_info_get_arg(info, 0) : NULL, r, err);
-	jl_job_info_free(info);
-}
-
-const struct jl__rpc_handler run_job = { .request = run };
 
 /* ---- look ---- */
 

@@ -4,6 +4,7 @@
  * so that their size is no matter of memory.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "convert.h"
@@ -16,6 +17,8 @@
 enum { PART_RUN = 1, PART_FILE = 2, PART_CONTENT = 3 };
 
 struct submit {
+	struct later later;
+	struct jl__rpc_call *call;
 	jl_submission *sub;
 	bool over; /* answered already; parts still on the way are let pass */
 };
@@ -28,13 +31,25 @@ static void give_up(struct jl__rpc_call *call, const struct refusal *refusal)
 	finish_change(call, NULL, NULL, refusal->code, refusal->text);
 }
 
+static void go_on(struct later *later)
+{
+	const struct submit *submit =
+		(struct submit *)(void *)((char *)later - offsetof(struct submit, later));
+
+	jl__rpc_call_resume(submit->call);
+}
+
 static void opened(struct jl__rpc_call *call)
 {
 	struct submit *submit = calloc(1, sizeof(*submit));
 
 	jl__rpc_call_set_data(call, submit);
-	if (!submit)
+	if (!submit) {
 		jl__rpc_call_finish(call, JL__RPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	submit->call = call;
+	submit->later.go_on = go_on;
 }
 
 static int take_file(jl_submission *sub, const struct jl__pb_field *file,
@@ -75,6 +90,21 @@ static int take_file(jl_submission *sub, const struct jl__pb_field *file,
 	return request_upload(sub, &part, refusal);
 }
 
+static int begin(struct jl__rpc_call *call, struct submit *submit,
+		 const struct jl__pb_field *run, struct refusal *refusal)
+{
+	struct jl__pb_walk walk;
+
+	if (request_begin(serving_of(call), jl__rpc_call_peer(call), run->data, run->len,
+			  &submit->sub, refusal) < 0)
+		return -1;
+	jl__pb_walk_init(&walk, run->data, run->len);
+	if (request_next_upload(&walk, submit->sub, refusal) == 0)
+		return 0;
+	return refuse(refusal, JL__RPC_INVALID_ARGUMENT,
+		      "invalid request: uploads of a stream are parts of their own");
+}
+
 static int take_part(struct jl__rpc_call *call, struct submit *submit,
 		     const struct jl__pb_field *field, struct refusal *refusal)
 {
@@ -85,9 +115,7 @@ static int take_part(struct jl__rpc_call *call, struct submit *submit,
 		if (submit->sub)
 			return refuse(refusal, JL__RPC_INVALID_ARGUMENT,
 				      "invalid request: the job is described twice");
-		return request_begin(serving_of(call), jl__rpc_call_peer(call),
-				     field->data, field->len, false, &submit->sub,
-				     refusal);
+		return begin(call, submit, field, refusal);
 	}
 	if (!submit->sub)
 		return refuse(refusal, JL__RPC_INVALID_ARGUMENT,
@@ -97,29 +125,45 @@ static int take_part(struct jl__rpc_call *call, struct submit *submit,
 	return request_content(submit->sub, field->data, field->len, refusal);
 }
 
-static void part(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+/* The one thing that a part is; what is not known is let pass. */
+static int take_parts(struct jl__rpc_call *call, struct submit *submit,
+		      const uint8_t *data, size_t len, struct refusal *refusal)
 {
-	struct submit *submit = jl__rpc_call_data(call);
-	struct refusal refusal;
 	struct jl__pb_field field;
 	struct jl__pb_walk walk;
+	bool taken = false;
 	int r;
 
-	if (!submit || submit->over)
-		return;
 	jl__pb_walk_init(&walk, data, len);
 	while ((r = jl__pb_next(&walk, &field)) > 0) {
 		if (field.number < PART_RUN || field.number > PART_CONTENT)
 			continue;
-		if (take_part(call, submit, &field, &refusal) < 0) {
-			give_up(call, &refusal);
-			return;
-		}
+		if (taken)
+			return refuse(refusal, JL__RPC_INVALID_ARGUMENT,
+				      "invalid request: a part is more than one thing");
+		if (take_part(call, submit, &field, refusal) < 0)
+			return -1;
+		taken = true;
 	}
-	if (r < 0) {
-		(void)refuse(&refusal, JL__RPC_INVALID_ARGUMENT,
-			     "invalid request: a part cannot be decoded");
+	return r == 0 ? 0
+		      : refuse(refusal, JL__RPC_INVALID_ARGUMENT,
+			       "invalid request: a part cannot be decoded");
+}
+
+static void part(struct jl__rpc_call *call, const uint8_t *data, size_t len)
+{
+	struct submit *submit = jl__rpc_call_data(call);
+	struct serving *s = serving_of(call);
+	struct refusal refusal;
+
+	if (!submit || submit->over)
+		return;
+	if (take_parts(call, submit, data, len, &refusal) < 0) {
 		give_up(call, &refusal);
+	} else if (later_is_due(s)) {
+		/* Files cost more than the bytes that tell of them. */
+		jl__rpc_call_pause(call);
+		later_add(s, &submit->later);
 	}
 }
 
@@ -175,6 +219,7 @@ static void closed(struct jl__rpc_call *call)
 
 	if (!submit)
 		return;
+	later_remove(serving_of(call), &submit->later);
 	/* What came and was not submitted is removed with it. */
 	jl_submission_free(submit->sub);
 	free(submit);

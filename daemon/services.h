@@ -6,8 +6,9 @@
 #include "serving.h"
 
 /* service_job.c */
-extern const struct jl__rpc_handler run_job, get_job_status, stop_job, cancel_job,
-	delete_job;
+extern const struct jl__rpc_handler get_job_status, stop_job, cancel_job, delete_job;
+/* service_run.c */
+extern const struct jl__rpc_handler run_job;
 /* service_sweep.c */
 extern const struct jl__rpc_handler delete_all_jobs;
 /* service_list.c */

@@ -10,13 +10,13 @@
 
 #include "config/server.h"
 #include "journal.h"
+#include "later.h"
 #include "loop.h"
 #include "roles.h"
 #include "rpc/rpc.h"
 
 struct waiter;
 struct sse;
-struct sweep;
 
 struct serving {
 	char *config_path; /* "" = built-in */
@@ -39,8 +39,9 @@ struct serving {
 	struct waiter *waiters; /* calls that wait for the end of a job */
 	struct sse *sses;	/* streams that want a sign of life now and then */
 	struct timer heartbeat;
-	struct sweep *sweeps; /* calls that delete all, one after the other */
-	struct timer sweeping;
+	struct later *laters; /* work that goes on in later turns */
+	struct timer later_timer;
+	uint64_t slice_end;	      /* of such work in this turn; 0: none has begun */
 	uint64_t cpu_busy, cpu_total; /* of the last look at /proc/stat */
 };
 

@@ -45,6 +45,11 @@ uint64_t jl__rpc_call_left_usec(const struct jl__rpc_call *call)
 	return call->deadline_usec > now ? call->deadline_usec - now : 0;
 }
 
+bool jl__rpc_call_is_over(const struct jl__rpc_call *call)
+{
+	return call->finished || jl__rpc_call_left_usec(call) == 0;
+}
+
 void jl__rpc_message_free(uint8_t *message)
 {
 	jl__free(message);

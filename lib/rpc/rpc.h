@@ -269,6 +269,9 @@ void *jl__rpc_call_data(const struct jl__rpc_call *call);
 /* Until the caller's deadline, µs; UINT64_MAX when it has none. */
 uint64_t jl__rpc_call_left_usec(const struct jl__rpc_call *call);
 
+/* Whether it was ended: nobody hears what is said or done for it any more. */
+bool jl__rpc_call_is_over(const struct jl__rpc_call *call);
+
 /*
  * Takes the message handed to request() or part() over: it stays until
  * jl__rpc_message_free() and counts against the budget until the call is closed. NULL

@@ -10,7 +10,7 @@ import threading
 import time
 from uuid import uuid4
 
-from served import Client, Daemon, code_of, has, main, same, test, until
+from served import Client, Daemon, code_of, has, main, messages, same, test, until
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
@@ -507,6 +507,43 @@ def lists_of_thousands_with_much_in_each_are_what_clients_take():
         raise AssertionError("all of them are gone at once")
     same(again.job("DeleteAllJobs", timeout=60).deleted_count, left, "the rest")
     same(len(again.job("ListJobs").jobs), 0, "jobs left")
+
+
+@test
+def thousands_of_files_hold_nobody_up_and_end_with_their_caller():
+    count = 20000
+    request, reply, _, _ = messages.method("/joblet.JobService/RunJob")
+    many = request(command="sh", args=["-c", "ls | wc -l"])
+    for number in range(count):
+        many.uploads.add(path=str(number))
+    run = client.channel.unary_unary("/joblet.JobService/RunJob", lambda bytes_: bytes_,
+                                     reply.FromString)
+    before = len(client.job("ListJobs").jobs)
+    # Overdue in the middle of it: nothing is begun, and nothing is left.
+    same(code_of(run, many.SerializeToString(), timeout=0.1)[0], "DEADLINE_EXCEEDED")
+    staging = os.path.join(daemon.state, "staging")
+    until("what came is removed", lambda: not os.listdir(staging))
+    same(len(client.job("ListJobs").jobs), before, "jobs")
+    answer = run.future(many.SerializeToString(), timeout=60)
+    asked = 0
+    while not answer.done():
+        client.call("/joblet.x.v1.JobExtension/Who")
+        asked += 1
+    if asked < 10:
+        raise AssertionError(f"{asked} calls were answered meanwhile")
+    same(client.output(answer.result().job_uuid), f"{count}\n".encode(), "files")
+
+
+@test
+def a_part_of_a_stream_is_one_thing():
+    run = messages.of("joblet.RunJobRequest")(command="true").SerializeToString()
+    part = messages.of("joblet.x.v1.SubmitPart")
+    file = part(file={"path": "a"}).SerializeToString()
+    call = client.channel.stream_unary("/joblet.x.v1.JobExtension/Submit", lambda bytes_: bytes_,
+                                       lambda bytes_: bytes_)
+    code, text = code_of(call, iter([part(run=run).SerializeToString(), file + file]), timeout=20)
+    same(code, "INVALID_ARGUMENT", text)
+    has(text, "more than one thing")
 
 
 @test
