@@ -6,6 +6,10 @@
 #include "text.h"
 
 #define MIB (UINT64_C(1) << 20)
+/* Of what one job may say of itself at most: with 2 MiB of variables it stays below what
+ * clients take as one message. */
+#define COMMAND_BYTES MIB
+#define UPLOADS_BYTES (MIB / 2)
 
 static uint64_t number(const jl_job_info *info, int what)
 {
@@ -159,6 +163,22 @@ static void command_line(struct arena *arena, const jl_job_info *info, size_t ma
 	*ret_args = args;
 }
 
+char **convert_uploads(struct arena *arena, const jl_job_info *info, size_t *ret_count)
+{
+	uint32_t count = jl_job_info_upload_count(info), n = 0;
+	char **list = arena_take(arena, ((size_t)count + 1) * sizeof(*list));
+	size_t used = 0;
+
+	while (list && n < count && used < UPLOADS_BYTES) {
+		list[n] = arena_text(arena, jl_job_info_get_upload(info, n));
+		used += strlen(list[n++]) + 4;
+	}
+	*ret_count = n;
+	if (list && n < count)
+		list[(*ret_count)++] = arena_format(arena, "... and %u more", count - n);
+	return list;
+}
+
 /* Maps are lists of entries; each message has an entry type of its own. */
 #define ADD_VARIABLES(message, Type, init, arena, info, secret, member)                 \
 	do {                                                                            \
@@ -185,14 +205,13 @@ Joblet__GetJobStatusResponse *convert_status(struct arena *arena, const jl_job_i
 					     const char *node_id)
 {
 	Joblet__GetJobStatusResponse *s = arena_take(arena, sizeof(*s));
-	uint32_t uploads = jl_job_info_upload_count(info);
 
 	if (!s)
 		return NULL;
 	joblet__get_job_status_response__init(s);
 	s->uuid = arena_text(arena, jl_job_info_get_id(info));
 	s->name = text(arena, info, JL_INFO_NAME);
-	command_line(arena, info, 2 * MIB, &s->command, &s->n_args, &s->args);
+	command_line(arena, info, COMMAND_BYTES, &s->command, &s->n_args, &s->args);
 	s->max_cpu = small(known(info, JL_INFO_CPU_PERCENT));
 	s->cpu_cores = text(arena, info, JL_INFO_CPUS);
 	s->max_memory = mib(info);
@@ -211,10 +230,7 @@ Joblet__GetJobStatusResponse *convert_status(struct arena *arena, const jl_job_i
 	ADD_VARIABLES(s, Joblet__GetJobStatusResponse__SecretEnvironmentEntry,
 		      joblet__get_job_status_response__secret_environment_entry__init,
 		      arena, info, 1, secret_environment);
-	s->uploads = uploads ? arena_take(arena, uploads * sizeof(*s->uploads)) : NULL;
-	for (uint32_t i = 0; s->uploads && i < uploads; i++)
-		s->uploads[s->n_uploads++] =
-			arena_text(arena, jl_job_info_get_upload(info, i));
+	s->uploads = convert_uploads(arena, info, &s->n_uploads);
 	s->details = convert_details(arena, info);
 	return s;
 }
@@ -228,7 +244,7 @@ Joblet__RunJobResponse *convert_started(struct arena *arena, const jl_job_info *
 	joblet__run_job_response__init(s);
 	s->job_uuid = arena_text(arena, jl_job_info_get_id(info));
 	s->status = arena_text(arena, convert_state(info));
-	command_line(arena, info, MIB, &s->command, &s->n_args, &s->args);
+	command_line(arena, info, COMMAND_BYTES, &s->command, &s->n_args, &s->args);
 	s->max_cpu = small(known(info, JL_INFO_CPU_PERCENT));
 	s->cpu_cores = text(arena, info, JL_INFO_CPUS);
 	s->max_memory = mib(info);

@@ -13,6 +13,8 @@
 Joblet__X__V1__JobDetails *convert_details(struct arena *arena, const jl_job_info *info);
 Joblet__GetJobStatusResponse *convert_status(struct arena *arena, const jl_job_info *info,
 					     const char *node_id);
+/* Paths of its uploads; of very many the first ones, and how many more. */
+char **convert_uploads(struct arena *arena, const jl_job_info *info, size_t *ret_count);
 Joblet__RunJobResponse *convert_started(struct arena *arena, const jl_job_info *info);
 
 /*

@@ -12,55 +12,28 @@
 #define JSON_TYPE "application/json"
 #define LIST_MOST 1000
 #define TEXT_MOST 4096
-
-/* A body that is sent piece by piece as the peer takes it. */
-struct body {
-	char *text;
-	size_t len, sent;
-};
-
-static ssize_t next_piece(struct jl__rpc_call *call, void *data, uint8_t *to, size_t size)
-{
-	struct body *body = data;
-	size_t n = body->len - body->sent;
-
-	(void)call;
-	if (n > size)
-		n = size;
-	memcpy(to, body->text + body->sent, n);
-	body->sent += n;
-	return (ssize_t)n;
-}
-
-static void body_closed(struct jl__rpc_call *call)
-{
-	struct body *body = jl__rpc_call_data(call);
-
-	if (!body)
-		return;
-	free(body->text);
-	free(body);
-}
+/* Of a list; older jobs are left out. */
+#define LIST_BYTES ((size_t)4 * 1024 * 1024 - 64 * 1024)
 
 /* Answers with a value, of which it takes over the reference. */
 static void answer(struct jl__rpc_call *call, json_t *value)
 {
-	struct body *body = calloc(1, sizeof(*body));
-	const struct jl__rpc_source source = { .read = next_piece, .data = body };
+	char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
 	int r = -ENOMEM;
 
-	if (body && value)
-		body->text = json_dumps(value, JSON_COMPACT);
 	json_decref(value);
-	jl__rpc_call_set_data(call, body);
-	if (body && body->text) {
-		body->len = strlen(body->text);
-		r = jl__rpc_call_respond(call, 200, JSON_TYPE);
-		if (r == 0)
-			r = jl__rpc_call_stream(call, &source);
+	if (text) {
+		(void)jl__rpc_call_respond(call, 200, JSON_TYPE);
+		r = jl__rpc_call_send(call, text, strlen(text));
 	}
-	if (r < 0)
-		jl__rpc_call_finish(call, JL__RPC_RESOURCE_EXHAUSTED, "out of memory");
+	free(text);
+	if (r == 0)
+		jl__rpc_call_finish(call, JL__RPC_OK, NULL);
+	else
+		jl__rpc_call_finish(call, JL__RPC_RESOURCE_EXHAUSTED,
+				    r == -EMSGSIZE ? "the answer is too large: look at "
+						     "the job with rnx status"
+						   : "out of memory");
 }
 
 static void set_text(json_t *object, const char *key, const char *text)
@@ -142,7 +115,9 @@ static json_t *job_in_full(const struct serving *s, const jl_job_info *info)
 {
 	struct arena arena = { 0 };
 	const Joblet__X__V1__JobDetails *d = convert_details(&arena, info);
-	json_t *object = d ? job_object(s, info) : NULL, *uploads = json_array();
+	json_t *object = d ? job_object(s, info) : NULL, *list = json_array();
+	size_t count;
+	char **uploads = convert_uploads(&arena, info, &count);
 
 	if (object) {
 		set_text(object, "workDir", d->work_dir);
@@ -165,14 +140,11 @@ static json_t *job_in_full(const struct serving *s, const jl_job_info *info)
 		(void)json_object_set_new(object, "environment", variables(info, 0));
 		(void)json_object_set_new(object, "secretEnvironment",
 					  variables(info, 1));
-		for (uint32_t i = 0; uploads && i < jl_job_info_upload_count(info); i++)
-			(void)json_array_append_new(
-				uploads,
-				json_string(arena_text(&arena,
-						       jl_job_info_get_upload(info, i))));
-		(void)json_object_set(object, "uploads", uploads);
+		for (size_t i = 0; i < count; i++)
+			(void)json_array_append_new(list, json_string(uploads[i]));
+		(void)json_object_set(object, "uploads", list);
 	}
-	json_decref(uploads);
+	json_decref(list);
 	arena_done(&arena);
 	return object;
 }
@@ -194,14 +166,15 @@ static void one(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 	jl_job_info_free(info);
 }
 
-const struct jl__rpc_handler http_job = { .request = one, .closed = body_closed };
+const struct jl__rpc_handler http_job = { .request = one };
 
 static void all(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 {
 	struct serving *s = serving_of(call);
-	json_t *array;
+	json_t *array, *job;
 	jl_job_list *jobs;
 	jl_error *err = NULL;
+	size_t left = LIST_BYTES;
 	int r = jl_node_list(s->node, 0, NULL, 0, LIST_MOST, &jobs, &err);
 
 	(void)data;
@@ -211,14 +184,23 @@ static void all(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 		return;
 	}
 	array = json_array();
-	for (uint32_t i = 0; array && i < jl_job_list_count(jobs); i++)
-		(void)json_array_append_new(array,
-					    job_object(s, jl_job_list_get(jobs, i)));
+	for (uint32_t i = 0; array && i < jl_job_list_count(jobs); i++) {
+		size_t size;
+
+		job = job_object(s, jl_job_list_get(jobs, i));
+		size = job ? json_dumpb(job, NULL, 0, JSON_COMPACT) + 1 : 0;
+		if (!size || size > left) {
+			json_decref(job);
+			break;
+		}
+		left -= size;
+		(void)json_array_append_new(array, job);
+	}
 	jl_job_list_free(jobs);
 	answer(call, array);
 }
 
-const struct jl__rpc_handler http_jobs = { .request = all, .closed = body_closed };
+const struct jl__rpc_handler http_jobs = { .request = all };
 
 static void health(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 {
@@ -228,4 +210,4 @@ static void health(struct jl__rpc_call *call, const uint8_t *data, size_t len)
 			       serving_of(call)->draining ? "stopping" : "ok"));
 }
 
-const struct jl__rpc_handler http_health = { .request = health, .closed = body_closed };
+const struct jl__rpc_handler http_health = { .request = health };

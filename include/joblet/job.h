@@ -80,7 +80,8 @@ JL_API JL_MUST_CHECK int jl_job_spec_add_arg(jl_job_spec *spec, const char *arg,
  *               library's own.
  * @param value  UTF-8, at most 32768 bytes.
  * @param[out] ret_err  Reason of a failure; may be NULL.
- * @return 0, -EINVAL for a bad or reserved name or a value that is not UTF-8, -E2BIG,
+ * @return 0, -EINVAL for a bad or reserved name or a value that is not UTF-8, -E2BIG
+ *         for a longer value, more than 4096 variables or more than 2 MiB altogether,
  *         -ENOMEM.
  * @since 0.1
  */

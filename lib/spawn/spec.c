@@ -19,6 +19,8 @@
 #define ARG_MAX_BYTES 131071u
 #define ARGS_MAX_BYTES (2u << 20)
 #define ENV_VALUE_MAX 32768u
+/* Names are looked for one after the other. */
+#define ENV_MAX 4096u
 #define TIMEOUT_MAX_USEC (UINT64_C(366) * 24 * 3600 * 1000000)
 #define ID_MAX 65534u
 /* Text of the caller in sentences is cut here. */
@@ -189,6 +191,11 @@ static int set_env(jl_job_spec *spec, const char *name, const char *value, bool 
 		return jl__fail(err, -E2BIG,
 				"the environment has more than %u bytes altogether",
 				ARGS_MAX_BYTES);
+	if (at == ENV_MAX)
+		return jl__fail(err, -E2BIG,
+				"the environment has more than %u variables; put some of "
+				"them into a file",
+				ENV_MAX);
 	if (at == spec->env_count &&
 	    jl__spec_room((void **)&spec->env, spec->env_count, sizeof(*spec->env)) < 0)
 		return jl__oom(err);

@@ -500,6 +500,11 @@ def lists_of_thousands_with_much_in_each_are_what_clients_take():
     same([job.uuid for job in page.jobs], [job.uuid for job in jobs.jobs[:len(page.jobs)]])
     full = again.job("GetJobStatus", uuid=jobs.jobs[0].uuid)
     same((dict(full.environment), full.secret_environment["TOKEN"]), (environment, "***"))
+    done = subprocess.run(["curl", "-s", "-w", "%{http_code}", "--unix-socket", other.socket,
+                           "http://localhost/v1/jobs"], check=True, stdout=subprocess.PIPE)
+    array = json.loads(done.stdout[:-3])
+    same([job["uuid"] for job in array], [job.uuid for job in jobs.jobs[:len(array)]])
+    same((done.stdout[-3:], len(array)), (b"200", 1000), "as JSON")
     # Step by step: whoever asked for it and left gets no more than what was begun.
     code_of(again.job, "DeleteAllJobs", timeout=0.02)
     left = len(again.job("ListJobs").jobs)
@@ -532,6 +537,45 @@ def thousands_of_files_hold_nobody_up_and_end_with_their_caller():
     if asked < 10:
         raise AssertionError(f"{asked} calls were answered meanwhile")
     same(client.output(answer.result().job_uuid), f"{count}\n".encode(), "files")
+
+
+@test
+def of_a_job_with_much_of_everything_the_status_can_be_seen():
+    # As much as a description takes of each.
+    uuid = client.run("true", *["x" * 99999] * 20, schedule="1h", environment={
+        f"V{n}": "v" * 32000 for n in range(60)}, uploads=[
+            {"path": f"{n:0200}"} for n in range(10000)])
+    status = client.job("GetJobStatus", uuid=uuid)
+    if not 2 << 20 < status.ByteSize() < 4 << 20:
+        raise AssertionError(f"{status.ByteSize()} bytes")
+    same(len(status.environment), 60, "variables")
+    number = len(status.uploads) - 1
+    same(status.uploads[-1], f"... and {10000 - number} more")
+    if number < 1000:
+        raise AssertionError(f"{number} uploads")
+    done = subprocess.run(
+        ["curl", "-s", "-w", "%{http_code}", "--unix-socket", daemon.socket,
+         f"http://localhost/v1/jobs/{uuid}"], check=True, stdout=subprocess.PIPE)
+    body = json.loads(done.stdout[:-3])
+    same((done.stdout[-3:], body["uploads"][-1]), (b"200", status.uploads[-1]))
+    client.job("CancelJob", uuid=uuid)
+    client.job("DeleteJob", uuid=uuid)
+
+
+@test
+def a_list_of_long_commands_as_json_is_cut_and_whole():
+    other = Daemon().start()
+    # A control character becomes six.
+    uuid = Client(other.channel()).run("sh", "-c", "\x01" * 4000)
+    same(other.stop(), 0)
+    multiply(other.state, 500)
+    other.start()
+    done = subprocess.run(["curl", "-s", "-w", "%{http_code}", "--unix-socket", other.socket,
+                           "http://localhost/v1/jobs"], check=True, stdout=subprocess.PIPE)
+    array = json.loads(done.stdout[:-3])
+    same(done.stdout[-3:], b"200")
+    if not 100 < len(array) < 200 or len(done.stdout) > 4 << 20 or not uuid:
+        raise AssertionError(f"{len(array)} jobs in {len(done.stdout)} bytes")
 
 
 @test

@@ -148,6 +148,28 @@ START_TEST(damage_is_noticed)
 }
 END_TEST
 
+/* Each name is compared with all others: 2 MiB of small ones would take minutes. */
+START_TEST(variables_have_a_number_that_is_enough)
+{
+	jl_job_spec *spec = NULL;
+	char name[16];
+
+	ck_ok(jl_job_spec_new(&spec));
+	for (unsigned i = 0; i < 4096; i++) {
+		(void)snprintf(name, sizeof(name), "V%u", i);
+		ck_ok(jl_job_spec_set_env(spec, name, "", &err));
+	}
+	ck_ok(jl_job_spec_set_env(spec, "V7", "again", &err));
+	ck_assert_int_eq(jl_job_spec_set_secret_env(spec, "W", "", &err), -E2BIG);
+	ck_assert_str_eq(jl_error_message(err),
+			 "the environment has more than 4096 variables; put some of "
+			 "them into a file");
+	jl_error_free(err);
+	err = NULL;
+	jl_job_spec_free(spec);
+}
+END_TEST
+
 START_TEST(a_newer_version_says_so)
 {
 	jl_job_spec *back;
@@ -190,6 +212,7 @@ int main(void)
 	tcase_add_test(tcase, everything_comes_back);
 	tcase_add_test(tcase, what_was_not_asked_for_stays_so);
 	tcase_add_test(tcase, damage_is_noticed);
+	tcase_add_test(tcase, variables_have_a_number_that_is_enough);
 	tcase_add_test(tcase, a_newer_version_says_so);
 	tcase_add_test(tcase, standard_input_is_handed_on);
 	suite_add_tcase(suite, tcase);
