@@ -20,6 +20,8 @@ void jl__place_forget(struct jl__link *link)
 		jl__free(link->spares[--link->spare_count]);
 	link->net = jl_net_unref(link->net);
 	link->net_starts = 0;
+	/* One of the same name has another folder to be shown. */
+	link->view_usec = 0;
 }
 
 static int check_privilege(const struct jl__link *link, const char *name, jl_error **err)
