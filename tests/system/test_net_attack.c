@@ -680,18 +680,23 @@ START_TEST(a_job_has_nothing_to_forge_with)
 END_TEST
 
 /* As root of its own user namespace it is nobody in its network's. */
+static const char *const kinds[] = { "none", "isolated", "bridge", "host" };
+
 START_TEST(a_job_cannot_change_its_network)
 {
 	jl_job_spec *spec = shell(
-		"(ip addr add 10.9.9.9/8 dev eth0 || ip link set eth0 address 02:00:00:00:00:01 ||"
-		" ip link set eth0 promisc on || ip route add 10.9.0.0/16 dev eth0 ||"
-		" ip -6 addr add fd00::1/64 dev eth0 || ip link add x type dummy ||"
-		" ip neigh add 10.1.1.1 lladdr 02:00:00:00:00:01 dev eth0 ||"
-		" echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6 ||"
-		" nft list ruleset) 2>/dev/null && echo changed; ip -6 -o addr show dev eth0;"
-		" unshare -Urn true 2>/dev/null; echo done");
+		"for d in eth0 out0 lo; do ("
+		" ip addr add 10.9.9.9/8 dev $d || ip link set $d address 02:00:00:00:00:01 ||"
+		" ip link set $d promisc on || ip link set $d down ||"
+		" ip route add 10.9.0.0/16 dev $d || ip -6 addr add fd00::1/64 dev $d ||"
+		" ip link add x type dummy || ip link add link $d name x type vlan id 5 ||"
+		" ip neigh add 10.1.1.1 lladdr 02:00:00:00:00:01 dev $d ||"
+		" echo 0 >/proc/sys/net/ipv6/conf/$d/disable_ipv6 ||"
+		" nft list ruleset) 2>/dev/null && echo changed; done;"
+		"find /proc/sys -type f -writable; unshare -Urn true 2>/dev/null; echo done");
 
-	ck_ok(jl_job_spec_set_network(spec, JL_NETWORK_BRIDGE, &err));
+	note("%s", kinds[_i]);
+	ck_ok(jl_job_spec_set_network_name(spec, kinds[_i], &err));
 	ck_prints(spec, "done\n");
 }
 END_TEST
@@ -701,7 +706,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, forged_frames_reach_nobody);
 	tcase_add_test(tcase, pieces_pass_no_port_that_is_closed);
 	tcase_add_test(tcase, a_job_has_nothing_to_forge_with);
-	tcase_add_test(tcase, a_job_cannot_change_its_network);
+	tcase_add_loop_test(tcase, a_job_cannot_change_its_network, 0, (int)COUNT(kinds));
 }
 
 int main(int argc, char **argv)

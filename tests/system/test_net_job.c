@@ -313,7 +313,8 @@ static const char *from_outside(const char *address, const char *port, bool answ
 
 START_TEST(a_published_port_leads_to_the_job)
 {
-	jl_job_spec *spec = peer("bridge", "web", "serve", "web", PORT, NULL);
+	jl_job_spec *spec = peer("bridge", "web", "serve", "web", PORT, NULL), *inside;
+	struct run other;
 	jl_job_spec *second = command("true", NULL);
 	jl_job *job = NULL;
 
@@ -323,6 +324,17 @@ START_TEST(a_published_port_leads_to_the_job)
 	run_until(&run, "ready\n");
 	ck_assert_str_eq(from_outside(MACHINE, "18080", true),
 			 "tcp:" MACHINE ":18080 web " OUTSIDE "\n");
+	ck_assert_ptr_nonnull(strstr(run_at(false, "%s reach %s +tcp:" MACHINE ":18080",
+					    peer_path, patience_ms()),
+				     " web "));
+	/* It is there for the outside and the machine; other jobs have its name. */
+	inside = peer("bridge", NULL, "reach", patience_ms(), NULL);
+	add_targets(inside, MACHINE, "18080", false);
+	add_targets(inside, "172.20.0.1", "18080", false);
+	run_spec(&other, inside);
+	ck_answers(&other, MACHINE, "18080", NULL);
+	ck_answers(&other, "172.20.0.1", "18080", NULL);
+	run_done(&other);
 	/* Nothing else of it is in reach. */
 	ck_assert_ptr_nonnull(
 		strstr(from_outside(jl_job_get_address(run.job), PORT, false), " - "));
