@@ -9,9 +9,12 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
 
-TEST_SECONDS = 90
+# Nobody waits that long but for something that hangs, however slow the machine.
+PATIENCE = 120
+TEST_SECONDS = 300
 MUST_RUN = os.environ.get("JOBLET_TEST_MUST_RUN", "0") not in ("", "0")
 
 tests = []
@@ -31,6 +34,18 @@ def same(got, wanted, what="result"):
     """Fails with both values."""
     if got != wanted:
         raise AssertionError(f"{what}: {got!r} instead of {wanted!r}")
+
+
+def until(what, check, seconds=PATIENCE):
+    """Looks again and again until a check gives something true."""
+    end = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
 
 
 def private_network():

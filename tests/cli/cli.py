@@ -12,7 +12,7 @@ import tempfile
 # Beside this folder.
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 # pylint: disable-next=wrong-import-position,unused-import
-from script import MUST_RUN, Skip, private_network, run, same, test
+from script import MUST_RUN, PATIENCE, Skip, private_network, run, same, test, until
 
 RNX = os.path.join(os.environ.get("JOBLET_BUILD_DIR", "build"), "rnx", "rnx")
 
@@ -35,7 +35,7 @@ if ROOT:
     private_network()
 
 
-def rnx(*args, stdin=b"", timeout=60, **more):
+def rnx(*args, stdin=b"", timeout=PATIENCE, **more):
     """Runs rnx to its end; output and error are bytes."""
     if isinstance(stdin, bytes):
         more["input"] = stdin

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
-from cli import RNX, main, rnx, same, test
+from cli import PATIENCE, RNX, main, rnx, same, test
 
 FOLDER = tempfile.mkdtemp(prefix="rnx-completion-")
 # By its name, as people call it.
@@ -62,7 +62,7 @@ exit 0
 
 
 def shell(name, *argv):
-    result = subprocess.run([name, *argv], env=ENVIRONMENT, cwd=FOLDER, timeout=60,
+    result = subprocess.run([name, *argv], env=ENVIRONMENT, cwd=FOLDER, timeout=PATIENCE,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, check=False)
     same(result.returncode, 0, result.stderr)

@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 import time
 
-from cli import (MUST_RUN, RNX, ROOT, STATE, Skip, failed, good, good_json, main, rnx, same, start,
-                 submit, test)
+from cli import (MUST_RUN, PATIENCE, RNX, ROOT, STATE, Skip, failed, good, good_json, main, rnx,
+                 same, start, submit, test, until)
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -295,7 +295,7 @@ def status_of_an_ended_job():
 
 @test
 def status_of_a_running_job():
-    number = submit("sleep", "60")
+    number = submit("sleep", "1000")
     text = good("status", number)
     assert "\nStatus: RUNNING\n" in text and re.search(r"\n  Running For: \d\.\ds\n", text), text
     assert "Result:" not in text and f"rnx stop {number}  end it" in text, text
@@ -338,18 +338,15 @@ def ids_are_numbers_uuids_and_prefixes():
 
 @test
 def log_follows_to_the_last_byte():
-    number = submit("sh", "-c", "echo one; sleep 0.5; echo two >&2; sleep 0.5; printf three")
+    number = submit("sh", "-c", "echo one; sleep 0.5; echo two; sleep 0.5; printf three")
     same(good("log", number), "one\ntwo\nthree")
     same(good("job", "log", "--follow", number), "one\ntwo\nthree")
 
 
 @test
 def log_does_not_follow_when_told():
-    number = submit("sh", "-c", "echo one; exec sleep 60")
-    for _ in range(100):
-        if good("log", number, "--no-follow") == "one\n":
-            break
-        time.sleep(0.05)
+    number = submit("sh", "-c", "echo one; exec sleep 1000")
+    until("it has written", lambda: good("log", number, "--no-follow"))
     same(good("log", number, "--no-follow"), "one\n")
     same(good("log", number, "--follow=false"), "one\n")
     good("stop", "--force", number)
@@ -377,7 +374,7 @@ def log_has_times_when_asked():
         stamp, word = line.rsplit(None, 1)
         assert word in ("one", "two"), line
         assert abs(datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
-                   - time.time()) < 60, line
+                   - time.time()) < 600, line
 
 
 @test
@@ -390,7 +387,7 @@ def log_as_json():
     same(piece["data"], "a\ufffd\xe4")
     assert re.fullmatch(RFC3339_USEC, piece["timestamp"]), piece
     # When and where it was written, not when it is read.
-    number = submit("sh", "-c", "echo one; sleep 0.3; echo two >&2")
+    number = submit("sh", "-c", "echo one; sleep 1.3; echo two >&2")
     ended(number)
     time.sleep(0.1)
     pieces = [json.loads(line)
@@ -407,12 +404,12 @@ def log_as_json():
 
 @test
 def an_interrupt_ends_the_following_and_not_the_job():
-    number = submit("sh", "-c", "echo ready; exec sleep 60")
+    number = submit("sh", "-c", "echo ready; exec sleep 1000")
     for number_of_signal in (signal.SIGINT, signal.SIGTERM):
         reader = start("log", number)
         same(reader.stdout.readline(), b"ready\n")
         reader.send_signal(number_of_signal)
-        out, err = reader.communicate(timeout=30)
+        out, err = reader.communicate(timeout=PATIENCE)
         same((reader.returncode, out, err),
              (0, b"", b"rnx: stopped following; the job goes on\n"))
     same(good_json("status", number)["status"], "RUNNING")
@@ -437,7 +434,7 @@ def a_reader_of_the_log_that_goes_away_ends_it_quietly():
     same(reader.stdout.readline(), b"y\n")
     reader.stdout.close()
     reader.stdout = None
-    _, err = reader.communicate(timeout=30)
+    _, err = reader.communicate(timeout=PATIENCE)
     same((reader.returncode, err), (141, b""))
 
 
@@ -447,16 +444,14 @@ def a_reader_of_the_log_that_goes_away_ends_it_quietly():
 @test
 def stop_asks_first_and_kills_then():
     number = submit("sh", "-c", "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
-    while good("log", number, "--no-follow") != "ready\n":
-        time.sleep(0.05)
+    until("it is ready", lambda: good("log", number, "--no-follow") == "ready\n")
     same(good_json("stop", number)["status"], "STOPPED")
     same(good("log", number), "ready\nbye\n")
     number = submit("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
-    while good("log", number, "--no-follow") != "ready\n":
-        time.sleep(0.05)
+    until("it is ready", lambda: good("log", number, "--no-follow") == "ready\n")
     began = time.monotonic()
     reply = good_json("job", "stop", number, "--timeout=300ms")
-    assert 0.25 < time.monotonic() - began < 20
+    assert time.monotonic() - began > 0.25
     same((reply["status"], reply["exit_code"]), ("STOPPED", 137))
 
 
@@ -473,7 +468,7 @@ def what_has_ended_cannot_be_stopped():
 
 @test
 def delete_takes_what_has_ended():
-    number = submit("sleep", "60")
+    number = submit("sleep", "1000")
     text = failed(1, "delete", number)
     assert "stop" in text or "RUNNING" in text, text
     good("stop", "--force", number)
@@ -521,7 +516,7 @@ def a_full_disk_can_be_looked_at_and_emptied():
 @test
 def delete_all_skips_what_has_not():
     clear()
-    running = submit("sleep", "60")
+    running = submit("sleep", "1000")
     for _ in range(3):
         ended(submit("true"))
     same(good_json("delete-all"), {"success": True, "deleted_count": 3, "skipped_count": 1,
@@ -536,10 +531,10 @@ def wait_has_the_exit_code():
     result = rnx("wait", number)
     same((result.returncode, result.stdout.decode()),
          (9, f"ID: {number}\nStatus: FAILED\nExit Code: 9\n"))
-    number = submit("sleep", "60")
+    number = submit("sleep", "1000")
     began = time.monotonic()
     failed(5, "wait", number, "--timeout=200ms")
-    assert 0.15 < time.monotonic() - began < 20
+    assert time.monotonic() - began > 0.15
     good("stop", "--force", number)
     same(rnx("wait", number).returncode, 137)
 
@@ -592,9 +587,10 @@ def every_form_of_time_is_taken():
              .timestamp(), due, form)
         same(good_json("job", "cancel", job["job_uuid"])["status"], "CANCELED")
     for form, seconds in (("45s", 45), ("30min", 1800), ("1hour", 3600), ("2h30m", 9000)):
+        before = time.time()
         job = good_json("-q", "run", f"--schedule={form}", "true")
         told = datetime.datetime.fromisoformat(job["scheduled_time"].replace("Z", "+00:00"))
-        assert abs(told.timestamp() - time.time() - seconds) < 5, f"{form}: {job}"
+        assert before - 1 <= told.timestamp() - seconds <= time.time() + 1, f"{form}: {job}"
         good("stop", job["job_uuid"])
     same({row["status"] for row in good_json("list")}, {"CANCELED"})
 
@@ -660,7 +656,7 @@ def many_at_once_get_numbers_of_their_own():
                                   stderr=subprocess.PIPE) for _ in range(8)]
     numbers = set()
     for process in processes:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         same((process.returncode, err), (0, b""))
         numbers.add(json.loads(out)["number"])
     same(len(numbers), 8)

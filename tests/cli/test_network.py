@@ -3,9 +3,8 @@
 """Networks on the command line, in a network namespace of the test's own."""
 
 import shutil
-import time
 
-from cli import MUST_RUN, ROOT, failed, good, good_json, main, rnx, same, start, submit, test
+from cli import MUST_RUN, ROOT, failed, good, good_json, main, rnx, same, start, submit, test, until
 
 
 def table():
@@ -29,11 +28,7 @@ def clear():
 
 def ready(number):
     """Waits until a job has said so."""
-    for _ in range(200):
-        if "ready" in good("log", number, "--no-follow"):
-            return
-        time.sleep(0.05)
-    raise AssertionError(good("log", number, "--no-follow"))
+    until("it is ready", lambda: "ready" in good("log", number, "--no-follow"))
 
 
 @test
@@ -53,7 +48,7 @@ def a_network_is_made_used_and_removed():
          "Network created successfully:\nName: backend\nCIDR: 10.77.0.0/24\n"
          "Bridge: joblet-backend\n\nUse it: rnx run --network=backend COMMAND\n")
     same(table()[-1], ["backend", "10.77.0.0/24", "joblet-backend", "0"])
-    number = submit("--network=backend", "--name=api", "sh", "-c", "echo ready; exec sleep 60")
+    number = submit("--network=backend", "--name=api", "sh", "-c", "echo ready; exec sleep 1000")
     same(table()[-1][3], "1")
     status = good_json("status", number)
     same((status["network"], status["address"]), ("backend", "10.77.0.2"))
@@ -96,7 +91,7 @@ def jobs_of_a_network_find_each_other_by_name():
 @test
 def jobs_are_on_the_bridge_unless_told_otherwise():
     clear()
-    job = start("run", "sh", "-c", "echo $JOB_NETWORK; exec sleep 60")
+    job = start("run", "sh", "-c", "echo $JOB_NETWORK; exec sleep 1000")
     same(job.stdout.readline(), b"bridge\n")
     same([row[3] for row in table() if row[0] == "bridge"], ["1 (built-in)"])
     job.kill()

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 
-from cli import RNX, good, good_json, main, rnx, same, test
+from cli import PATIENCE, RNX, good, good_json, main, rnx, same, test
 
 BAD_VALUES = [
     # flag, value, what the line must hold besides both
@@ -330,7 +330,7 @@ def a_full_stdout_is_an_error():
 @test
 def a_closed_stdout_is_an_error():
     result = subprocess.run(["sh", "-c", f"'{RNX}' version >&-"], stderr=subprocess.PIPE,
-                            timeout=60, check=False)
+                            timeout=PATIENCE, check=False)
     same(result.returncode, 1)
     assert b"cannot write to standard output" in result.stderr, result.stderr
 

@@ -8,12 +8,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 # Beside this folder.
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 # pylint: disable-next=wrong-import-position,unused-import
-from script import MUST_RUN, Skip, private_network, run, same, test
+from script import MUST_RUN, PATIENCE, Skip, private_network, run, same, test, until
 
 if os.geteuid() == 0:
     private_network()
@@ -43,18 +42,6 @@ def has(text, part):
     """Fails when a text lacks a part."""
     if part not in text:
         raise AssertionError(f"{part!r} is not in {text!r}")
-
-
-def until(what, check, seconds=20):
-    """Looks again and again until a check gives something true."""
-    end = time.monotonic() + seconds
-    while True:
-        value = check()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
 
 
 # ---- messages ----
@@ -186,7 +173,7 @@ class Daemon:
         except OSError:
             return False
 
-    def stop(self, number=signal.SIGTERM, seconds=20):
+    def stop(self, number=signal.SIGTERM, seconds=PATIENCE):
         """Stops it; returns the exit status."""
         self.process.send_signal(number)
         status = self.process.wait(seconds)
@@ -270,7 +257,7 @@ class Client:
     def __init__(self, channel):
         self.channel = channel
 
-    def call(self, path, timeout=20, **fields):
+    def call(self, path, timeout=PATIENCE, **fields):
         """A call with one request; replies come as one message, or as an iterator."""
         request, reply, client_streams, server_streams = messages.method(path)
         if client_streams:
@@ -280,14 +267,14 @@ class Client:
                     response_deserializer=reply.FromString)
         return call(request(**fields), timeout=timeout)
 
-    def send(self, path, parts, timeout=20):
+    def send(self, path, parts, timeout=PATIENCE):
         """A call with a stream of requests; parts are keyword dictionaries."""
         request, reply, _, _ = messages.method(path)
         call = self.channel.stream_unary(path, request_serializer=request.SerializeToString,
                                          response_deserializer=reply.FromString)
         return call((request(**part) for part in parts), timeout=timeout)
 
-    def job(self, method, timeout=20, **fields):
+    def job(self, method, timeout=PATIENCE, **fields):
         """A call of joblet.JobService."""
         return self.call("/joblet.JobService/" + method, timeout, **fields)
 
@@ -295,11 +282,11 @@ class Client:
         """Starts a job; returns its UUID."""
         return self.job("RunJob", command=words[0], args=words[1:], **fields).job_uuid
 
-    def wait(self, uuid, timeout=30):
+    def wait(self, uuid, timeout=PATIENCE):
         """Waits until a job has ended."""
         return self.call("/joblet.x.v1.JobExtension/Wait", timeout, uuid=uuid)
 
-    def output(self, uuid, timeout=30, **fields):
+    def output(self, uuid, timeout=PATIENCE, **fields):
         """All output of a job, to its end."""
         return b"".join(chunk.payload
                         for chunk in self.job("GetJobLogs", timeout, uuid=uuid, **fields))

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from served import RNX, SOURCE, Daemon, Skip, cleanups, main, test
+from served import PATIENCE, RNX, SOURCE, Daemon, Skip, cleanups, main, test
 
 TRANSCRIPT = os.path.join(SOURCE, "tests", "daemon", "daily.txt")
 
@@ -126,7 +126,7 @@ def run_steps(where, environment):
             continue
         done = subprocess.run(["sh", "-c", step.command], cwd=folder, env=environment,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
-                              stderr=subprocess.STDOUT, timeout=30)
+                              stderr=subprocess.STDOUT, timeout=PATIENCE)
         got = done.stdout.decode().splitlines()
         if done.returncode:
             got.append(f"[{done.returncode}]")

@@ -4,13 +4,15 @@
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import threading
 import time
 from uuid import uuid4
 
-from served import Client, Daemon, code_of, has, main, messages, same, test, until
+from served import (PATIENCE, Client, Daemon, code_of, has, main, messages, same, test,
+                    until)
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
@@ -34,8 +36,8 @@ def curl(path, *args, output=True):
         if not os.path.exists(files[-1]):
             with open(files[-1], "wb") as file:
                 file.write(text)
-    command = ["curl", "-sN", "-m", "30", "--cert", files[0], "--key", files[1], "--cacert",
-               files[2], *args, f"https://127.0.0.1:{daemon.port}{path}"]
+    command = ["curl", "-sN", "-m", str(PATIENCE), "--cert", files[0], "--key", files[1],
+               "--cacert", files[2], *args, f"https://127.0.0.1:{daemon.port}{path}"]
     if not output:
         return subprocess.Popen(command, stdout=subprocess.PIPE)
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
@@ -99,7 +101,7 @@ def what_is_wrong_has_a_status_and_a_sentence():
 
 @test
 def stopping_canceling_and_deleting_follow_the_state():
-    uuid = client.run("sleep", "100")
+    uuid = client.run("sleep", "1000")
     code, text = code_of(client.job, "DeleteJob", uuid=uuid)
     same(code, "FAILED_PRECONDITION", text)
     code, text = code_of(client.job, "CancelJob", uuid=uuid)
@@ -215,13 +217,13 @@ def what_is_not_text_is_refused_and_never_sent():
     for body in (b"\x12\x02\xff\xfe", b"\x12\x04true\x1a\x01\xff",
                  b"\x12\x04true\x72\x06\x0a\x01A\x12\x01\xff"):
         try:
-            raw(body, timeout=10)
+            raw(body, timeout=PATIENCE)
             raise AssertionError(f"{body!r} was taken")
         except grpc.RpcError as error:
             same(error.code().name, "INVALID_ARGUMENT", body)
     for body in (b"\x12\x80", b"\x0b", b"\x12\x05ab"):
         try:
-            raw(body, timeout=10)
+            raw(body, timeout=PATIENCE)
             raise AssertionError(f"{body!r} was taken")
         except grpc.RpcError as error:
             same(error.code().name, "INVALID_ARGUMENT", body)
@@ -235,7 +237,7 @@ def the_older_service_says_which_one_to_use():
                        ("/joblet.JobService/RunWorkflow", "no workflows"),
                        ("/joblet.Nothing/Here", "")):
         try:
-            daemon.channel().unary_unary(path)(b"\x0a\x02sh\x12\x02rm", timeout=10)
+            daemon.channel().unary_unary(path)(b"\x0a\x02sh\x12\x02rm", timeout=PATIENCE)
             raise AssertionError(path)
         except grpc.RpcError as error:
             same(error.code().name, "UNIMPLEMENTED", path)
@@ -263,7 +265,15 @@ def output_is_followed_to_the_last_byte_by_many():
 
 @test
 def options_choose_a_part_of_the_output():
-    uuid = client.run("sh", "-c", "echo a; echo b >&2; sleep 0.1; echo c")
+    uuid = client.run("sh", "-c", "n=0; trap 'n=$((n+1))' USR1; echo a; "
+                      "while [ $n -lt 1 ]; do sleep 0.02; done; echo b >&2; "
+                      "while [ $n -lt 2 ]; do sleep 0.02; done; echo c")
+    # Each piece is in the log before the next one is written: streams are read one by one.
+    for size in (2, 4):
+        until("it has written", lambda size=size: client.job(
+            "GetJobStatus", uuid=uuid).details.log_bytes == size)
+        time.sleep(0.05)
+        client.call("/joblet.x.v1.JobExtension/Signal", uuid=uuid, signal=signal.SIGUSR1)
     client.wait(uuid)
     same(client.output(uuid, options={"stdout_only": True}), b"a\nc\n", "stdout")
     same(client.output(uuid, options={"stderr_only": True}), b"b\n", "stderr")
@@ -292,7 +302,7 @@ def binary_output_of_megabytes_is_the_same():
 def a_wait_ends_with_the_job_and_with_the_deadline():
     uuid = client.run("sleep", "0.3")
     same(client.wait(uuid).status, "COMPLETED")
-    uuid = client.run("sleep", "100")
+    uuid = client.run("sleep", "1000")
     code, _ = code_of(client.wait, uuid, timeout=0.3)
     same(code, "DEADLINE_EXCEEDED")
     client.call("/joblet.x.v1.JobExtension/Signal", uuid=uuid, signal=9)
@@ -408,14 +418,11 @@ def output_comes_as_events_and_goes_on_by_id():
 
 @test
 def events_come_as_they_happen():
-    uuid = client.run("sh", "-c", "echo now; sleep 100")
+    uuid = client.run("sh", "-c", "echo now; sleep 1000")
     process = curl(f"/v1/jobs/{uuid}/log", output=False)
-    begin = time.monotonic()
     text = b""
     while b"now" not in text:
         text += process.stdout.read1(4096)
-        if time.monotonic() - begin > 10:
-            raise AssertionError(text)
     client.job("StopJob", uuid=uuid, force=True)
     text += process.stdout.read()
     process.wait()
@@ -426,12 +433,12 @@ def events_come_as_they_happen():
 @test
 def a_line_that_just_does_not_fill_the_buffer_holds_nobody_up():
     for size in (8128, 8129, 8150, 8191, 8192, 8193):
-        uuid = client.run("sh", "-c", f"head -c {size} /dev/zero | tr '\\0' x; sleep 100")
+        uuid = client.run("sh", "-c", f"head -c {size} /dev/zero | tr '\\0' x; sleep 1000")
         until("it has written", lambda uuid=uuid, size=size: client.job(
             "GetJobStatus", uuid=uuid).details.log_bytes == size)
         process = curl(f"/v1/jobs/{uuid}/log", output=False)
         has(process.stdout.readline().decode(), "retry")
-        client.job("StopJob", uuid=uuid, force=True, timeout=10)
+        client.job("StopJob", uuid=uuid, force=True)
         found, end = events(process.stdout.read())
         process.wait()
         same(("".join(data for _, data in found), end["status"]), ("x" * size, "STOPPED"), size)
@@ -439,17 +446,14 @@ def a_line_that_just_does_not_fill_the_buffer_holds_nobody_up():
 
 @test
 def readers_that_never_read_hold_nobody_up():
-    uuid = client.run("sh", "-c", "head -c 100000000 /dev/zero; echo done; sleep 100")
-    stalled = [Client(daemon.channel()).job("GetJobLogs", uuid=uuid, timeout=60)
+    uuid = client.run("sh", "-c", "head -c 100000000 /dev/zero; echo done; sleep 1000")
+    stalled = [Client(daemon.channel()).job("GetJobLogs", uuid=uuid, timeout=1000)
                for _ in range(10)]
     for stream in stalled:
         next(stream)
     until("the log is written", lambda: client.job(
         "GetJobStatus", uuid=uuid).details.log_bytes > 100000000)
-    begin = time.monotonic()
     client.job("ListJobs")
-    if time.monotonic() - begin > 10:
-        raise AssertionError("a list took too long")
     with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
         resident = int(re.search(r"VmRSS:\s*(\d+)", file.read()).group(1)) * 1024
     if resident > 200 << 20:
@@ -510,7 +514,7 @@ def lists_of_thousands_with_much_in_each_are_what_clients_take():
     left = len(again.job("ListJobs").jobs)
     if not left:
         raise AssertionError("all of them are gone at once")
-    same(again.job("DeleteAllJobs", timeout=60).deleted_count, left, "the rest")
+    same(again.job("DeleteAllJobs", timeout=PATIENCE).deleted_count, left, "the rest")
     same(len(again.job("ListJobs").jobs), 0, "jobs left")
 
 
@@ -599,7 +603,7 @@ def requests_are_as_large_as_they_need_to_be():
 
 @test
 def deleting_all_leaves_what_runs():
-    uuid = client.run("sleep", "100")
+    uuid = client.run("sleep", "1000")
     reply = client.job("DeleteAllJobs")
     same((reply.success, reply.skipped_count >= 1), (True, True))
     if reply.deleted_count < 10:

@@ -8,7 +8,7 @@ import time
 
 import grpc
 
-from served import Client, Daemon, code_of, main, same, test, until
+from served import PATIENCE, Client, Daemon, code_of, main, same, test, until
 
 ROUNDS = int(os.environ.get("JOBLET_TEST_KILLS", "3"))
 
@@ -65,7 +65,7 @@ def a_follower_goes_on_where_it_was():
     for _ in range(ROUNDS):
         time.sleep(0.4)
         restart(daemon)
-    thread.join(60)
+    thread.join(PATIENCE)
     done.set()
     same(b"".join(got), "".join(f"line {i}\n" for i in range(100)).encode())
 
@@ -95,7 +95,8 @@ def what_was_accepted_runs_exactly_once():
     for thread in threads:
         thread.start()
     for _ in range(ROUNDS):
-        time.sleep(0.5)
+        wanted = len(accepted) + 5
+        until("some have been accepted", lambda wanted=wanted: len(accepted) >= wanted)
         restart(daemon)
     time.sleep(0.3)
     stop.set()
@@ -104,7 +105,7 @@ def what_was_accepted_runs_exactly_once():
     client = Client(daemon.channel())
     until("all jobs have ended", lambda: not [
         job for job in client.job("ListJobs").jobs
-        if job.status in ("RUNNING", "PENDING", "INITIALIZING")], 40)
+        if job.status in ("RUNNING", "PENDING", "INITIALIZING")])
     jobs = client.job("ListJobs").jobs
     names = [job.name for job in jobs]
     same(len(names), len(set(names)), "nothing is there twice")
@@ -114,8 +115,6 @@ def what_was_accepted_runs_exactly_once():
         same(client.output(uuid), f"{name}\n".encode(), "it ran once")
     numbers = sorted(client.job("GetJobStatus", uuid=uuid).details.number for uuid, _ in accepted)
     same(len(numbers), len(set(numbers)), "every job has a number of its own")
-    if len(accepted) < 5 * ROUNDS:
-        raise AssertionError(f"only {len(accepted)} jobs: that was no load")
 
 
 @test
