@@ -19,14 +19,13 @@
 #define JOBS_MAX 200
 #define TEXT_WIDTH 60
 
-/* A value that would break a line, or a shell's idea of one, is left out. */
+/* A value that would break a line, or a shell's idea of one, is left out; and one that a
+ * terminal must not get. */
 static bool is_plain(const char *word)
 {
-	for (const char *at = word; *at; at++) {
-		if ((unsigned char)*at <= ' ' || *at == 127)
-			return false;
-	}
-	return *word != '\0';
+	char buf[SHOWN_MAX];
+
+	return *word && !strchr(word, ' ') && strcmp(shown(buf, word), word) == 0;
 }
 
 static void print_word(void *data, const char *word, const char *text)

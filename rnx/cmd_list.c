@@ -65,10 +65,10 @@ static uint64_t shown_time(const struct job *job)
 
 static void print_row(const struct options *opts, const struct job *job, int id, int name)
 {
-	char buf[64];
+	char buf[SHOWN_MAX];
 
 	if (opts->under_job || job->number == UNKNOWN)
-		(void)printf("%-*.36s  ", id, job->uuid ? job->uuid : "-");
+		(void)printf("%-*.36s  ", id, job->uuid ? shown(buf, job->uuid) : "-");
 	else
 		(void)printf("%-*llu  ", id, (unsigned long long)job->number);
 	print_name(job, name);

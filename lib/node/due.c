@@ -14,6 +14,8 @@
 #include "node/uuid.h"
 #include "sched/sched.h"
 
+/* In one go: whoever processes a node has other work, too. */
+#define DUE_STEP 50
 /* Until a rule that cannot be read is tried again. */
 #define RULE_RETRY_USEC UINT64_C(60000000)
 
@@ -142,7 +144,10 @@ int jl__due_run(jl_node *node, jl_error **err)
 	int r = jl__store_count(node->store, JL__COUNT_NEXT, now, &next, err);
 
 	/* Most of the time nothing is due, and nobody has to wait for the write lock. */
-	while (r >= 0 && next <= now && (r = run_one(node, now, err)) == 1)
-		continue;
-	return r < 0 ? r : 0;
+	if (r < 0 || next > now)
+		return r;
+	r = 1;
+	for (int i = 0; r == 1 && i < DUE_STEP; i++)
+		r = run_one(node, now, err);
+	return r == 1 ? jl__node_again(node, now, err) : r;
 }

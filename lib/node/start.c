@@ -248,6 +248,9 @@ int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **
 
 /* ---- the queue ---- */
 
+/* Starts in one go: whoever processes a node has other work, too. */
+#define QUEUE_STEP 16
+
 static struct jl__held *take_held(jl_node *node, uint64_t number)
 {
 	struct jl__held **slot = &node->held, *held;
@@ -340,7 +343,7 @@ int jl__queue_run(jl_node *node, jl_error **err)
 {
 	int r = anybody_waits(node, err);
 
-	while (r == 1) {
+	for (int i = 0; r == 1 && i < QUEUE_STEP; i++) {
 		struct jl__row *row = NULL;
 		const char *socket;
 
@@ -348,10 +351,10 @@ int jl__queue_run(jl_node *node, jl_error **err)
 		if (r == 0)
 			r = claim_next(node, socket, &row, err);
 		if (r != 1)
-			break;
+			return r;
 		r = start_claimed(node, row, err);
 		jl__row_free(row);
 		r = r < 0 ? r : 1;
 	}
-	return r;
+	return r == 1 ? jl__node_again(node, jl__now_usec(), err) : r;
 }

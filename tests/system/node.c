@@ -129,6 +129,24 @@ int state_of(const char *id)
 	return (int)number(id, JL_INFO_STATE);
 }
 
+uint32_t in_states(uint32_t states)
+{
+	jl_job_list *list;
+	uint32_t count;
+
+	ck_ok(jl_node_list(node, states, NULL, 0, 0, &list, &err));
+	count = jl_job_list_count(list);
+	jl_job_list_free(list);
+	return count;
+}
+
+bool is_ready(void)
+{
+	struct pollfd ready = { .fd = jl_node_get_fd(node), .events = POLLIN };
+
+	return poll(&ready, 1, 0) == 1;
+}
+
 void ck_ends(const char *id, int as, int exit_code)
 {
 	ck_ok(jl_node_wait(node, id, (uint64_t)(30e6 * patience), &err));
@@ -143,8 +161,10 @@ void end_many(unsigned int count)
 		jl_submission *sub = script("exit 0");
 		char *id;
 
-		ck_ok(jl_submission_set_due(sub, UINT64_C(1000000) * (uint64_t)time(NULL) +
-							 UINT64_C(3600000000), &err));
+		ck_ok(jl_submission_set_due(sub,
+					    UINT64_C(1000000) * (uint64_t)time(NULL) +
+						    UINT64_C(3600000000),
+					    &err));
 		/* Nobody needs them after a power cut. */
 		jl_submission_set_attached(sub, 1);
 		id = submit(sub);

@@ -26,6 +26,10 @@ char *submit_script(const char *text);
 uint64_t number(const char *id, int what);
 char *text_of(const char *id, int what);
 int state_of(const char *id);
+/* Jobs in states, bit n for state n; 0: all. */
+uint32_t in_states(uint32_t states);
+/* Whether the node says that there is something to do. */
+bool is_ready(void);
 /* Waits and checks how it ended. */
 void ck_ends(const char *id, int as, int exit_code);
 /* Ended jobs with folders that cost nothing to make: scheduled and canceled. */

@@ -14,22 +14,6 @@
 
 #include "node.h"
 
-static uint32_t in_pages(uint32_t states, uint64_t below, uint32_t limit)
-{
-	jl_job_list *list;
-	uint32_t count;
-
-	ck_ok(jl_node_list(node, states, NULL, below, limit, &list, &err));
-	count = jl_job_list_count(list);
-	jl_job_list_free(list);
-	return count;
-}
-
-static uint32_t in_states(uint32_t states)
-{
-	return in_pages(states, 0, 0);
-}
-
 /* ---- how they end ---- */
 
 START_TEST(a_job_runs_and_everything_of_it_is_kept)
@@ -433,13 +417,6 @@ START_TEST(old_jobs_are_removed)
 }
 END_TEST
 
-static bool is_ready(int fd)
-{
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
-
-	return poll(&ready, 1, 0) == 1;
-}
-
 /* Whoever has other work gets to it: neither call goes through all of them. */
 START_TEST(many_jobs_are_deleted_step_by_step)
 {
@@ -464,7 +441,7 @@ START_TEST(many_jobs_are_deleted_step_by_step)
 	for (steps = 0; (left = in_states(0)) > 3; steps++) {
 		ck_ok(jl_node_process(node, &err));
 		ck_assert_uint_gt(left, in_states(0));
-		ck_assert_msg(in_states(0) == 3 || is_ready(jl_node_get_fd(node)),
+		ck_assert_msg(in_states(0) == 3 || is_ready(),
 			      "%u jobs are left, and nobody is told", in_states(0));
 	}
 	ck_assert_uint_gt(steps, 1);
@@ -498,15 +475,26 @@ START_TEST(folders_of_nobody_go_with_the_next_start_of_the_machine)
 }
 END_TEST
 
+static uint32_t in_page(uint64_t below, uint32_t limit)
+{
+	jl_job_list *list;
+	uint32_t count;
+
+	ck_ok(jl_node_list(node, 0, NULL, below, limit, &list, &err));
+	count = jl_job_list_count(list);
+	jl_job_list_free(list);
+	return count;
+}
+
 START_TEST(lists_have_pages)
 {
 	end_many(5);
 	ck_assert_uint_eq(in_states(0), 5);
-	ck_assert_uint_eq(in_pages(0, 0, 3), 3);
-	ck_assert_uint_eq(in_pages(0, 3, 0), 2);
-	ck_assert_uint_eq(in_pages(0, 3, 1), 1);
-	ck_assert_uint_eq(in_pages(0, 1, 0), 0);
-	ck_assert_uint_eq(in_pages(0, UINT64_MAX, 0), 5);
+	ck_assert_uint_eq(in_page(0, 3), 3);
+	ck_assert_uint_eq(in_page(3, 0), 2);
+	ck_assert_uint_eq(in_page(3, 1), 1);
+	ck_assert_uint_eq(in_page(1, 0), 0);
+	ck_assert_uint_eq(in_page(UINT64_MAX, 0), 5);
 }
 END_TEST
 

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,38 @@ START_TEST(never_more_at_once_than_there_are_slots)
 			meanwhile += starts[k] <= starts[i] && ends[k] > starts[i];
 		ck_assert_int_le(meanwhile, 3);
 	}
+}
+END_TEST
+
+/* Whoever has other work gets to it between the starts. */
+START_TEST(many_are_started_step_by_step)
+{
+	uint64_t due = wall() + (uint64_t)(1e6 * patience);
+	struct pollfd timer = { .fd = jl_node_get_fd(node), .events = POLLIN };
+	uint32_t left, steps = 0;
+
+	for (int i = 0; i < 40; i++) {
+		jl_submission *sub = script("exit 0");
+
+		ck_ok(jl_submission_set_due(sub, due, &err));
+		jl_submission_set_attached(sub, 1);
+		free(submit(sub));
+	}
+	/* What was done here wakes it too. */
+	do
+		ck_ok(jl_node_process(node, &err));
+	while (poll(&timer, 1, 0) == 1 && wall() < due);
+	while (wall() < due)
+		ck_assert_int_ge(poll(&timer, 1, (int)(30e3 * patience)), 0);
+	while ((left = in_states(1U << JL_STATE_SCHEDULED | 1U << JL_STATE_PENDING))) {
+		ck_assert_msg(is_ready(), "%u wait, and nobody is told", left);
+		ck_ok(jl_node_process(node, &err));
+		steps++;
+	}
+	ck_assert_uint_gt(steps, 2);
+	while (in_states(0xf))
+		process_for(0.1);
+	ck_assert_uint_eq(in_states(1U << JL_STATE_COMPLETED), 40);
 }
 END_TEST
 
@@ -517,6 +550,7 @@ static void add(TCase *tcase)
 	tcase_add_checked_fixture(tcase, node_set_up, node_tear_down);
 	tcase_add_test(tcase, who_waits_goes_by_priority_then_order);
 	tcase_add_test(tcase, never_more_at_once_than_there_are_slots);
+	tcase_add_test(tcase, many_are_started_step_by_step);
 	tcase_add_test(tcase, a_full_queue_takes_no_more);
 	tcase_add_test(tcase, standard_input_waits_for_a_slot);
 	tcase_add_test(tcase, processes_share_a_node);
