@@ -84,7 +84,8 @@ void jl__rule_destination_type(struct jl__rule *rule, bool is, uint32_t type);
 /* What is done. */
 void jl__rule_counter(struct jl__rule *rule);
 void jl__rule_verdict(struct jl__rule *rule, int verdict, const char *chain);
-void jl__rule_masquerade(struct jl__rule *rule);
+/* To the address of the way out, and a port (or number of a ping) between these. */
+void jl__rule_masquerade(struct jl__rule *rule, uint16_t first, uint16_t last);
 /* To the address and port in the registers from the first on. */
 void jl__rule_dnat(struct jl__rule *rule);
 

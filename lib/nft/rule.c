@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "nft/nft-priv.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -337,9 +338,29 @@ void jl__rule_counter(struct jl__rule *rule)
 	(void)expression(rule, "counter");
 }
 
-void jl__rule_masquerade(struct jl__rule *rule)
+static void put_port(struct jl__rule *rule, uint32_t reg, uint16_t port)
 {
-	(void)expression(rule, "masq");
+	struct nftnl_expr *expr = expression(rule, "immediate");
+	uint16_t value = htons(port);
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG32_00 + reg);
+	nftnl_expr_set(expr, NFTNL_EXPR_IMM_DATA, &value, sizeof(value));
+}
+
+void jl__rule_masquerade(struct jl__rule *rule, uint16_t first, uint16_t last)
+{
+	struct nftnl_expr *expr;
+
+	put_port(rule, 0, first);
+	put_port(rule, 1, last);
+	expr = expression(rule, "masq");
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_MASQ_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_MASQ_REG_PROTO_MIN, NFT_REG32_00);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_MASQ_REG_PROTO_MAX, NFT_REG32_01);
 }
 
 void jl__rule_dnat(struct jl__rule *rule)

@@ -25,7 +25,7 @@
 #include "nft/nft-priv.h"
 
 /* Moves with every change of the rules: a table of another make is replaced. */
-#define COMMENT "made by joblet, rules 2"
+#define COMMENT "made by joblet, rules 3"
 
 #define STATE_INVALID 1u
 #define STATE_ESTABLISHED 2u
@@ -38,6 +38,15 @@
 #define TYPE_PORT 13u
 #define TYPE_DEVICE 41u
 #define AND(a, b) ((a) << 6 | (b))
+
+/*
+ * Where jobs' connections come from, as others see it: where services are not. Whoever
+ * they talk to answers to that port, and what he sends there by himself is taken for an
+ * answer: with a port of a service of the machine, or a published one, a job would get
+ * what is meant for that.
+ */
+#define OUTWARD_FIRST 32768u
+#define OUTWARD_LAST 65535u
 
 /* Registers are numbered in steps of 4 bytes. */
 #define LL NFT_PAYLOAD_LL_HEADER
@@ -434,7 +443,7 @@ static void translation(struct jl__buf *batch)
 	jl__rule_begin(&rule, batch, family, "postrouting");
 	jl__rule_iif_group(&rule, JL__NFT_BRIDGES);
 	jl__rule_oif_other(&rule, JL__NFT_BRIDGES);
-	jl__rule_masquerade(&rule);
+	jl__rule_masquerade(&rule, OUTWARD_FIRST, OUTWARD_LAST);
 	jl__rule_end(&rule);
 }
 

@@ -14,7 +14,7 @@
 /* For one job: who comes next has its address. */
 #define TINY "tiny"
 #define TINY_CIDR "10.78.0.0/30"
-#define JOB_PORT "18082"
+#define JOB_PORT "48082" /* keeps its number on the way out */
 #define HOST_PORT "18081"
 #define OUTSIDE_PORT "18083"
 /* The outside has no way there, and does not say so. */
@@ -146,6 +146,20 @@ START_TEST(a_restricted_job_hears_nobody_an_earlier_one_has_asked)
 }
 END_TEST
 
+/*
+ * The way out is by the machine's address, and keeps the port where it can. What comes
+ * back to that port is the job's: it must not be one of a service.
+ */
+START_TEST(a_job_gets_nothing_that_is_for_the_machine)
+{
+	run_spec(&run,
+		 peer("bridge", NULL, "ask", PORT, OUTSIDE, OUTSIDE_PORT, "1", NULL));
+	ck_ended(&run, JL_REASON_EXITED, 0);
+	run_done(&run);
+	ck_assert_str_eq(outside_asks(OUTSIDE_PORT, PORT, true), "machine " OUTSIDE "\n");
+}
+END_TEST
+
 /* ---- datagrams in pieces ---- */
 
 START_TEST(fragments_go_where_whole_datagrams_do)
@@ -178,6 +192,7 @@ static void add(TCase *tcase)
 	tcase_add_loop_test(tcase, a_flood_does_not_fill_the_table, 0, (int)COUNT(kinds));
 	tcase_add_test(tcase, a_published_port_ends_with_its_job);
 	tcase_add_test(tcase, a_restricted_job_hears_nobody_an_earlier_one_has_asked);
+	tcase_add_test(tcase, a_job_gets_nothing_that_is_for_the_machine);
 	tcase_add_test(tcase, fragments_go_where_whole_datagrams_do);
 }
 
