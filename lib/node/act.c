@@ -140,39 +140,38 @@ static int ended(const struct jl__row *row, jl_error **err)
 			jl_state_name((int)row->number[JL__N_STATE]));
 }
 
-/* One that does not run: canceled. One that does: no more retries. With the row as it is
- * now. */
-static int note_stop(jl_node *node, uint64_t number, struct jl__row **ret, jl_error **err)
+/* One that does not run: canceled. One that does: no more retries. */
+static int note_stop(jl_node *node, struct jl__row *row, const void *data, jl_error **err)
 {
-	struct jl__row *row = NULL;
-	int state, r = jl__store_begin(node->store, true, err);
+	int state = (int)row->number[JL__N_STATE], r = 0;
 
-	if (r == 0)
-		r = jl__get_number(node, number, &row, err);
-	if (r < 0) {
-		jl__store_rollback(node->store);
-		return r;
-	}
-	state = (int)row->number[JL__N_STATE];
-	if (jl_state_is_final(state)) {
-		r = ended(row, err);
-	} else if (state == JL_STATE_SCHEDULED || state == JL_STATE_PENDING) {
+	(void)data;
+	if (jl_state_is_final(state))
+		return ended(row, err);
+	if (state == JL_STATE_SCHEDULED || state == JL_STATE_PENDING) {
 		r = jl__row_cancel(node, row, err);
 	} else if (row->number[JL__N_STOPPING] != 1) {
 		row->number[JL__N_STOPPING] = 1;
 		r = jl__store_update(node->store, row, err);
 	}
+	return r < 0 ? r : 1;
+}
+
+/* Finds the job and decides; *ret: how it is then. */
+static int change_job(jl_node *node, const char *id, jl__change change,
+		      struct jl__row **ret, jl_error **err)
+{
+	struct jl__row *row = NULL;
+	int r = jl__node_enter(node, err);
+
 	if (r == 0)
-		r = jl__store_commit(node->store, err);
+		r = jl__find(node, id, &row, err);
 	if (r == 0)
-		jl__uploads_drop(node, row);
-	jl__store_rollback(node->store);
-	if (r < 0) {
-		jl__row_free(row);
-		return r;
-	}
-	*ret = row;
-	return 0;
+		r = jl__row_change(node, row->number[JL__N_NUMBER], true, change, NULL,
+				   ret, err);
+	jl__row_free(row);
+	return r == 0 ? jl__fail(err, -ENOENT, "there is no job \"%.36s\" any more", id)
+		      : r;
 }
 
 /* A handle of an active job; -ESRCH when its supervisor has no such job: it has ended, or
@@ -196,17 +195,13 @@ static int reach(jl_node *node, const struct jl__row *row, jl_job **ret, jl_erro
 
 int jl_node_stop(jl_node *node, const char *id, uint64_t grace_usec, jl_error **ret_err)
 {
-	struct jl__row *row = NULL, *now = NULL;
+	struct jl__row *now = NULL;
 	jl_job *job = NULL;
-	int r = jl__node_enter(node, ret_err);
+	int r = change_job(node, id, note_stop, &now, ret_err);
 
-	if (r == 0)
-		r = jl__find(node, id, &row, ret_err);
-	if (r == 0)
-		r = note_stop(node, row->number[JL__N_NUMBER], &now, ret_err);
-	jl__row_free(row);
 	if (r < 0)
 		return r;
+	r = 0;
 	if (grace_usec == JL_FOREVER)
 		grace_usec = node->config.number[JL_NODE_GRACE_USEC];
 	if (jl__row_is_active(now)) {
@@ -254,37 +249,27 @@ int jl_node_signal(jl_node *node, const char *id, int signal, jl_error **ret_err
 	return r;
 }
 
+static int note_cancel(jl_node *node, struct jl__row *row, const void *data,
+		       jl_error **err)
+{
+	int state = (int)row->number[JL__N_STATE], r;
+
+	(void)data;
+	if (state != JL_STATE_SCHEDULED)
+		return jl__fail(
+			err, -EBUSY,
+			"job %s is %s, not SCHEDULED; only scheduled jobs are canceled%s",
+			row->text[JL__T_ID], jl_state_name(state),
+			jl_state_is_final(state) ? "" : ", others are stopped");
+	r = jl__row_cancel(node, row, err);
+	return r < 0 ? r : 1;
+}
+
 int jl_node_cancel(jl_node *node, const char *id, jl_error **ret_err)
 {
-	struct jl__row *row = NULL, *now = NULL;
-	int state, r = jl__node_enter(node, ret_err);
+	int r = change_job(node, id, note_cancel, NULL, ret_err);
 
-	if (r == 0)
-		r = jl__find(node, id, &row, ret_err);
-	if (r < 0)
-		return r;
-	r = jl__store_begin(node->store, true, ret_err);
-	if (r == 0)
-		r = jl__get_number(node, row->number[JL__N_NUMBER], &now, ret_err);
-	if (r == 0) {
-		state = (int)now->number[JL__N_STATE];
-		r = state == JL_STATE_SCHEDULED
-			    ? jl__row_cancel(node, now, ret_err)
-			    : jl__fail(
-				      ret_err, -EBUSY,
-				      "job %s is %s, not SCHEDULED; only scheduled jobs are canceled%s",
-				      now->text[JL__T_ID], jl_state_name(state),
-				      jl_state_is_final(state) ? ""
-							       : ", others are stopped");
-	}
-	if (r == 0)
-		r = jl__store_commit(node->store, ret_err);
-	if (r == 0)
-		jl__uploads_drop(node, now);
-	jl__store_rollback(node->store);
-	jl__row_free(now);
-	jl__row_free(row);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 /* ---- waiting ---- */

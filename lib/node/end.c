@@ -124,25 +124,8 @@ static int state_of(const struct jl_result *result)
 		       : JL_STATE_FAILED;
 }
 
-/* With the write lock: the row as it is, if it is still this try. 1, or 0. */
-static int same_try(jl_node *node, const struct jl__row *row, struct jl__row **ret,
-		    jl_error **err)
-{
-	int r = jl__store_get(node->store, row->number[JL__N_NUMBER], ret, err);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	if (jl__row_is_active(*ret) &&
-	    (*ret)->number[JL__N_RUN] == row->number[JL__N_RUN])
-		return 1;
-	jl__row_free(*ret);
-	*ret = NULL;
-	return 0;
-}
-
 struct ending {
+	uint64_t run;
 	int state;
 	const char *failure;
 	const struct jl_result *result;
@@ -152,35 +135,37 @@ struct ending {
 };
 
 /* Whoever is first writes it; all see the same record. */
-static int write_end(jl_node *node, const struct jl__row *row, const struct ending *end,
+static int note_end(jl_node *node, struct jl__row *row, const void *data, jl_error **err)
+{
+	const struct ending *end = data;
+	int r;
+
+	if (!jl__row_is_active(row) || row->number[JL__N_RUN] != end->run)
+		return 0;
+	row->text[JL__T_FAILURE] = end->failure;
+	row->number[JL__N_END] = jl__now_usec();
+	row->number[JL__N_LOG] = end->log;
+	row->number[JL__N_LOG_CUT] = end->cut;
+	if (end->result)
+		fill_in(row, end->result, end->stats);
+	else if (end->failure)
+		row->number[JL__N_STOPPING] = 1; /* it would fail again */
+	else
+		row->number[JL__N_REASON] = JL_REASON_LOST;
+	r = jl__row_end(node, row, end->state, err);
+	return r < 0 ? r : 1;
+}
+
+static int write_end(jl_node *node, const struct jl__row *row, struct ending *end,
 		     jl_error **err)
 {
 	struct jl__active *active = jl__active_find(node, row->number[JL__N_NUMBER]);
-	struct jl__row *fresh = NULL;
-	int r = jl__store_begin(node->store, true, err);
+	int r;
 
-	if (r == 0)
-		r = same_try(node, row, &fresh, err);
-	if (r == 1) {
-		fresh->text[JL__T_FAILURE] = end->failure;
-		fresh->number[JL__N_END] = jl__now_usec();
-		fresh->number[JL__N_LOG] = end->log;
-		fresh->number[JL__N_LOG_CUT] = end->cut;
-		if (end->result)
-			fill_in(fresh, end->result, end->stats);
-		else if (end->failure)
-			fresh->number[JL__N_STOPPING] = 1; /* it would fail again */
-		else
-			fresh->number[JL__N_REASON] = JL_REASON_LOST;
-		r = jl__row_end(node, fresh, end->state, err);
-		if (r == 0)
-			r = jl__store_commit(node->store, err);
-		if (r == 0)
-			jl__uploads_drop(node, fresh);
-	}
-	jl__store_rollback(node->store);
-	jl__row_free(fresh);
-	if (r >= 0 && active && active->run == row->number[JL__N_RUN])
+	end->run = row->number[JL__N_RUN];
+	r = jl__row_change(node, row->number[JL__N_NUMBER], true, note_end, end, NULL,
+			   err);
+	if (r >= 0 && active && active->run == end->run)
 		jl__active_drop(node, active);
 	return r < 0 ? r : 1;
 }

@@ -34,66 +34,63 @@ static bool same_claim(const struct jl__row *a, const struct jl__row *b)
 	return one && other ? strcmp(one, other) == 0 : one == other;
 }
 
+static int note_keeper(jl_node *node, struct jl__row *row, const void *data,
+		       jl_error **err)
+{
+	const struct jl__row *old = data;
+	int r;
+
+	if (!jl__row_is_active(row) || row->number[JL__N_RUN] != old->number[JL__N_RUN] ||
+	    !same_claim(row, old))
+		return 0;
+	row->text[JL__T_CLAIM] = node->claim;
+	r = jl__store_update(node->store, row, err);
+	return r < 0 ? r : 1;
+}
+
 /* Becomes the keeper of a job whose keeper is gone. 1, or 0 when somebody else did. */
 static int take_over(jl_node *node, struct jl__row **row, jl_error **err)
 {
-	const struct jl__row *old = *row;
 	struct jl__row *fresh = NULL;
-	int r = jl__store_begin(node->store, false, err);
+	int r = jl__row_change(node, (*row)->number[JL__N_NUMBER], false, note_keeper,
+			       *row, &fresh, err);
 
-	if (r == 0)
-		r = jl__store_get(node->store, old->number[JL__N_NUMBER], &fresh, err);
-	if (r == -ENOENT) {
-		r = 0;
-	} else if (r == 0 && jl__row_is_active(fresh) &&
-		   fresh->number[JL__N_RUN] == old->number[JL__N_RUN] &&
-		   same_claim(fresh, old)) {
-		fresh->text[JL__T_CLAIM] = node->claim;
-		r = jl__store_update(node->store, fresh, err);
-		if (r == 0)
-			r = jl__store_commit(node->store, err);
-		r = r < 0 ? r : 1;
-	}
-	jl__store_rollback(node->store);
 	if (r == 1) {
 		jl__row_free(*row);
 		*row = fresh;
-		return 1;
 	}
-	jl__row_free(fresh);
 	return r;
 }
 
 /* One that was never started goes back; nobody can start it in this folder any more, and
  * without its standard input it must not be started in another. */
+static int note_back(jl_node *node, struct jl__row *row, const void *data, jl_error **err)
+{
+	const struct jl__row *old = data;
+	bool input = row->number[JL__N_ATTACHED] & JL__ATTACHED_STDIN;
+	int r;
+
+	if (row->number[JL__N_STATE] != JL_STATE_INITIALIZING ||
+	    row->number[JL__N_RUN] != old->number[JL__N_RUN])
+		return 0;
+	row->number[JL__N_STATE] = JL_STATE_PENDING;
+	row->text[JL__T_CLAIM] = NULL;
+	row->text[JL__T_SOCKET] = NULL;
+	if (input)
+		row->text[JL__T_FAILURE] =
+			"the process with its standard input ended before it was started";
+	r = input || row->number[JL__N_STOPPING] == 1
+		    ? jl__row_cancel(node, row, err)
+		    : jl__store_update(node->store, row, err);
+	return r < 0 ? r : 1;
+}
+
 static int put_back(jl_node *node, const struct jl__row *row, jl_error **err)
 {
-	struct jl__row *fresh = NULL;
-	int r = jl__store_begin(node->store, true, err);
+	int r = jl__row_change(node, row->number[JL__N_NUMBER], true, note_back, row,
+			       NULL, err);
 
-	if (r == 0)
-		r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, err);
-	if (r == 0 && fresh->number[JL__N_STATE] == JL_STATE_INITIALIZING &&
-	    fresh->number[JL__N_RUN] == row->number[JL__N_RUN]) {
-		bool input = fresh->number[JL__N_ATTACHED] & JL__ATTACHED_STDIN;
-
-		fresh->number[JL__N_STATE] = JL_STATE_PENDING;
-		fresh->text[JL__T_CLAIM] = NULL;
-		fresh->text[JL__T_SOCKET] = NULL;
-		if (input)
-			fresh->text[JL__T_FAILURE] =
-				"the process with its standard input ended before it was started";
-		r = input || fresh->number[JL__N_STOPPING] == 1
-			    ? jl__row_cancel(node, fresh, err)
-			    : jl__store_update(node->store, fresh, err);
-		if (r == 0)
-			r = jl__store_commit(node->store, err);
-		if (r == 0)
-			jl__uploads_drop(node, fresh);
-	}
-	jl__store_rollback(node->store);
-	jl__row_free(fresh);
-	return r == -ENOENT ? 0 : r;
+	return r < 0 ? r : 0;
 }
 
 /*
@@ -165,33 +162,32 @@ static int recover(jl_node *node, struct jl__row **row, jl_error **err)
 	return adopt(node, *row, err);
 }
 
+static int note_no_input(jl_node *node, struct jl__row *row, const void *data,
+			 jl_error **err)
+{
+	int r;
+
+	(void)data;
+	if (row->number[JL__N_STATE] != JL_STATE_PENDING || !row->text[JL__T_CLAIM])
+		return 0;
+	row->text[JL__T_FAILURE] =
+		"the process with its standard input ended before there was a slot";
+	r = jl__row_cancel(node, row, err);
+	return r < 0 ? r : 1;
+}
+
 /* Waits for a slot with a standard input that only its keeper has. */
 static int look_at_held(jl_node *node, const struct jl__row *row, jl_error **err)
 {
-	struct jl__row *fresh = NULL;
 	int r;
 
 	if (strcmp(row->text[JL__T_CLAIM], node->claim) == 0)
 		return 0;
 	r = jl__keeper_watch(node, row->text[JL__T_CLAIM], err);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	r = jl__store_begin(node->store, true, err);
 	if (r == 0)
-		r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, err);
-	if (r == 0 && fresh->number[JL__N_STATE] == JL_STATE_PENDING &&
-	    fresh->text[JL__T_CLAIM]) {
-		fresh->text[JL__T_FAILURE] =
-			"the process with its standard input ended before there was a slot";
-		r = jl__row_cancel(node, fresh, err);
-		if (r == 0)
-			r = jl__store_commit(node->store, err);
-		if (r == 0)
-			jl__uploads_drop(node, fresh);
-	}
-	jl__store_rollback(node->store);
-	jl__row_free(fresh);
-	return r == -ENOENT ? 0 : r;
+		r = jl__row_change(node, row->number[JL__N_NUMBER], true, note_no_input,
+				   NULL, NULL, err);
+	return r < 0 ? r : 0;
 }
 
 /* ---- looking ---- */
@@ -283,37 +279,36 @@ static int drain_events(jl_node *node, jl_error **err)
 	return r;
 }
 
+static int note_no_keeper(jl_node *node, struct jl__row *row, const void *data,
+			  jl_error **err)
+{
+	int r;
+
+	(void)data;
+	if (!row->text[JL__T_CLAIM] || strcmp(row->text[JL__T_CLAIM], node->claim) != 0)
+		return 0;
+	row->text[JL__T_CLAIM] = NULL;
+	if (row->number[JL__N_STATE] == JL_STATE_PENDING) {
+		row->text[JL__T_FAILURE] =
+			"the program with its standard input closed the node before there was a slot";
+		r = jl__row_cancel(node, row, err);
+	} else {
+		r = jl__store_update(node->store, row, err);
+	}
+	return r < 0 ? r : 1;
+}
+
 static int let_go_of(jl_node *node, uint64_t number, jl_error **err)
 {
-	struct jl__row *row = NULL;
-	int r = jl__store_begin(node->store, false, err);
+	int r = jl__row_change(node, number, false, note_no_keeper, NULL, NULL, err);
 
-	if (r == 0)
-		r = jl__store_get(node->store, number, &row, err);
-	if (r == 0 && row->text[JL__T_CLAIM] &&
-	    strcmp(row->text[JL__T_CLAIM], node->claim) == 0) {
-		row->text[JL__T_CLAIM] = NULL;
-		if (row->number[JL__N_STATE] == JL_STATE_PENDING) {
-			row->text[JL__T_FAILURE] =
-				"the program with its standard input closed the node before there was a slot";
-			r = jl__row_cancel(node, row, err);
-		} else {
-			r = jl__store_update(node->store, row, err);
-		}
-		if (r == 0)
-			r = jl__store_commit(node->store, err);
-		if (r == 0)
-			jl__uploads_drop(node, row);
-	}
-	jl__store_rollback(node->store);
-	jl__row_free(row);
-	return r == -ENOENT ? 0 : r;
+	return r < 0 ? r : 0;
 }
 
 void jl__let_go(jl_node *node)
 {
 	jl_error *why = NULL;
-	int r = jl__note_failed(node, &why);
+	int r = jl__failed_note(node, &why);
 
 	for (struct jl__held *held = node->held; held && r == 0; held = held->next)
 		r = let_go_of(node, held->number, &why);
@@ -365,7 +360,7 @@ int jl__look(jl_node *node, jl_error **err)
 	jl__watch_drain(node);
 	r = drain_events(node, err);
 	if (r == 0)
-		r = jl__note_failed(node, err);
+		r = jl__failed_note(node, err);
 	if (r == 0)
 		r = jl__store_changed(node->store, &changed, err);
 	if (r < 0 || (!changed && !node->look && !jl__keeper_gone(node)))

@@ -151,6 +151,19 @@ int jl__doubt_settle(jl_node *node, jl_error **err);
  * before it went down. */
 int jl__folders_sweep(jl_node *node, jl_error **err);
 
+/* ---- change.c ---- */
+
+/* Alters and writes the row, as it is with the write lock held, and returns 1 to have
+ * that committed; 0 leaves it. */
+typedef int (*jl__change)(jl_node *node, struct jl__row *row, const void *data,
+			  jl_error **err);
+/*
+ * One decision about a job: one transaction, and after it uploads go that nobody can want
+ * any more. 1 with the row as it is then (ret may be NULL), 0 when it was left or is gone.
+ */
+int jl__row_change(jl_node *node, uint64_t number, bool durable, jl__change change,
+		   const void *data, struct jl__row **ret, jl_error **err);
+
 /* ---- start.c ---- */
 
 /* Makes the row INITIALIZING and ours; in the transaction of the caller. socket stays
@@ -164,7 +177,7 @@ int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **
 int jl__mark_running(jl_node *node, const struct jl__row *row, jl_job *job,
 		     jl_error **err);
 /* Notes a failed start that could not be noted when it failed. */
-int jl__note_failed(jl_node *node, jl_error **err);
+int jl__failed_note(jl_node *node, jl_error **err);
 /* Starts jobs that wait, as far as there are slots. */
 int jl__queue_run(jl_node *node, jl_error **err);
 

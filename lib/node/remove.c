@@ -49,13 +49,16 @@ static int may_go(jl_node *node, uint64_t number, jl_error **err)
 
 static void drop_files(jl_node *node, const struct jl__row *row)
 {
-	_cleanup_close_ int folder = jl__job_folder(node, row->text[JL__T_ID], false);
+	_cleanup_close_ int folder = -EBADF;
 	uint64_t runs = 0;
 
-	if (jl__store_count(node->store, JL__COUNT_SERIES, row->number[JL__N_NUMBER],
-			    &runs, NULL) < 0)
+	if (!jl_state_is_final((int)row->number[JL__N_STATE]) ||
+	    jl__store_count(node->store, JL__COUNT_SERIES, row->number[JL__N_NUMBER],
+			    &runs, NULL) < 0 ||
+	    runs)
 		return;
-	if (folder >= 0 && runs == 0 && jl_state_is_final((int)row->number[JL__N_STATE]))
+	folder = jl__job_folder(node, row->text[JL__T_ID], false);
+	if (folder >= 0)
 		jl__upload_drop(folder, "upload");
 }
 

@@ -73,31 +73,28 @@ static int spawn(jl_node *node, const struct jl__row *row, const jl_job_spec *sp
 	return jl__job_spawn_durable(node->own, spec, &durable, ret, err);
 }
 
-/* The row as the store has it now, if it is still this try of ours. 1, or 0. */
-static int reread(jl_node *node, const struct jl__row *row, struct jl__row **ret,
-		  jl_error **err)
-{
-	int r = jl__store_get(node->store, row->number[JL__N_NUMBER], ret, err);
+/* What is to be noted of a try, as long as the job is still INITIALIZING in it. */
+struct outcome {
+	uint64_t run;
+	jl_job *job; /* it runs; NULL: it failed */
+	int code;
+	const char *failure;
+};
 
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	if ((*ret)->number[JL__N_STATE] == JL_STATE_INITIALIZING &&
-	    (*ret)->number[JL__N_RUN] == row->number[JL__N_RUN])
-		return 1;
-	jl__row_free(*ret);
-	*ret = NULL;
-	return 0;
+static bool is_try(const struct jl__row *row, uint64_t run)
+{
+	return row->number[JL__N_STATE] == JL_STATE_INITIALIZING &&
+	       row->number[JL__N_RUN] == run;
 }
 
 static bool still_ours(jl_node *node, const struct jl__row *row)
 {
 	struct jl__row *fresh = NULL;
-	int r = reread(node, row, &fresh, NULL);
+	int r = jl__store_get(node->store, row->number[JL__N_NUMBER], &fresh, NULL);
+	bool ours = r == 0 ? is_try(fresh, row->number[JL__N_RUN]) : r != -ENOENT;
 
 	jl__row_free(fresh);
-	return r != 0;
+	return ours;
 }
 
 /* Somebody asked for its end before its supervisor knew of it. Before that is RUNNING:
@@ -116,34 +113,37 @@ static int stop_if_asked(jl_node *node, const struct jl__row *row, jl_job *job,
 	return 1;
 }
 
+static int note_running(jl_node *node, struct jl__row *row, const void *data,
+			jl_error **err)
+{
+	const struct outcome *outcome = data;
+	struct jl_result started = { .size = sizeof(started) };
+	_cleanup_close_ int folder = -EBADF;
+	int r;
+
+	if (!is_try(row, outcome->run))
+		return 0;
+	r = stop_if_asked(node, row, outcome->job, err);
+	if (r < 0)
+		return r;
+	folder = jl__run_folder(node, row->text[JL__T_ID], outcome->run, false);
+	row->number[JL__N_STATE] = JL_STATE_RUNNING;
+	row->number[JL__N_START] =
+		folder >= 0 && jl__record_started(folder, &started, NULL) == 0
+			? started.start_usec
+			: jl__now_usec();
+	row->text[JL__T_ADDRESS] = jl_job_get_address(outcome->job);
+	r = jl__store_update(node->store, row, err);
+	return r < 0 ? r : 1;
+}
+
 int jl__mark_running(jl_node *node, const struct jl__row *row, jl_job *job,
 		     jl_error **err)
 {
-	struct jl_result started = { .size = sizeof(started) };
-	_cleanup_close_ int folder = -EBADF;
-	struct jl__row *fresh = NULL;
-	int r = jl__store_begin(node->store, false, err);
+	const struct outcome outcome = { .run = row->number[JL__N_RUN], .job = job };
 
-	if (r == 0)
-		r = reread(node, row, &fresh, err);
-	if (r == 1)
-		r = stop_if_asked(node, fresh, job, err);
-	if (r == 1) {
-		folder = jl__run_folder(node, row->text[JL__T_ID], row->number[JL__N_RUN],
-					false);
-		fresh->number[JL__N_STATE] = JL_STATE_RUNNING;
-		fresh->number[JL__N_START] =
-			folder >= 0 && jl__record_started(folder, &started, NULL) == 0
-				? started.start_usec
-				: jl__now_usec();
-		fresh->text[JL__T_ADDRESS] = jl_job_get_address(job);
-		r = jl__store_update(node->store, fresh, err);
-		if (r == 0)
-			r = jl__store_commit(node->store, err);
-	}
-	jl__store_rollback(node->store);
-	jl__row_free(fresh);
-	return r;
+	return jl__row_change(node, row->number[JL__N_NUMBER], false, note_running,
+			      &outcome, NULL, err);
 }
 
 /* Trying again may help: the machine was short of something. */
@@ -153,29 +153,29 @@ static bool passes(int code)
 	       code == -ENOSPC || code == -ECONNRESET;
 }
 
-static int mark_failed(jl_node *node, const struct jl__row *row, int code,
+static int note_failed(jl_node *node, struct jl__row *row, const void *data,
+		       jl_error **err)
+{
+	const struct outcome *outcome = data;
+	int r;
+
+	if (!is_try(row, outcome->run))
+		return 0;
+	row->text[JL__T_FAILURE] = outcome->failure;
+	row->number[JL__N_END] = jl__now_usec();
+	/* What cannot be started now cannot be started later. */
+	if (!passes(outcome->code))
+		row->number[JL__N_STOPPING] = 1;
+	r = jl__row_end(node, row, JL_STATE_FAILED, err);
+	return r < 0 ? r : 1;
+}
+
+static int mark_failed(jl_node *node, uint64_t number, uint64_t run, int code,
 		       const char *failure, jl_error **err)
 {
-	struct jl__row *fresh = NULL;
-	int r = jl__store_begin(node->store, true, err);
+	const struct outcome outcome = { .run = run, .code = code, .failure = failure };
 
-	if (r == 0)
-		r = reread(node, row, &fresh, err);
-	if (r == 1) {
-		fresh->text[JL__T_FAILURE] = failure;
-		fresh->number[JL__N_END] = jl__now_usec();
-		/* What cannot be started now cannot be started later. */
-		if (!passes(code))
-			fresh->number[JL__N_STOPPING] = 1;
-		r = jl__row_end(node, fresh, JL_STATE_FAILED, err);
-		if (r == 0)
-			r = jl__store_commit(node->store, err);
-		if (r == 0)
-			jl__uploads_drop(node, fresh);
-	}
-	jl__store_rollback(node->store);
-	jl__row_free(fresh);
-	return r;
+	return jl__row_change(node, number, true, note_failed, &outcome, NULL, err);
 }
 
 /* As long as nobody knows of it the job is INITIALIZING, and ours. */
@@ -186,36 +186,34 @@ static void keep_failed(jl_node *node, uint64_t number, uint64_t run)
 	(void)jl__node_again(node, jl__now_usec() + 1000000, NULL);
 }
 
-int jl__note_failed(jl_node *node, jl_error **err)
+int jl__failed_note(jl_node *node, jl_error **err)
 {
-	uint64_t number = node->failed.number;
-	struct jl__row row;
+	uint64_t number = node->failed.number, run = node->failed.run;
 	int r;
 
 	if (!number)
 		return 0;
 	node->failed.number = 0;
-	jl__row_init(&row);
-	row.number[JL__N_NUMBER] = number;
-	row.number[JL__N_RUN] = node->failed.run;
 	r = mark_failed(
-		node, &row, -ENOMEM,
+		node, number, run, -ENOMEM,
 		"it could not be started, and memory or space was too short to note why",
 		err);
 	if (r < 0)
-		keep_failed(node, number, node->failed.run);
+		keep_failed(node, number, run);
 	return r < 0 ? r : 0;
 }
 
 static void start_failed(jl_node *node, const struct jl__row *row, int code,
 			 const char *failure)
 {
-	if (mark_failed(node, row, code, failure, NULL) >= 0)
+	uint64_t number = row->number[JL__N_NUMBER], run = row->number[JL__N_RUN];
+
+	if (mark_failed(node, number, run, code, failure, NULL) >= 0)
 		return;
 	jl__log(node->ctx, JL_LOG_ERROR, JL_MODULE,
 		"job %s could not be started, and the store cannot be told yet",
 		row->text[JL__T_ID]);
-	keep_failed(node, row->number[JL__N_NUMBER], row->number[JL__N_RUN]);
+	keep_failed(node, number, run);
 }
 
 int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **err)
