@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/error.h"
+#include "base/id.h"
 
 int jl__uuid_make(char id[JL__UUID_MAX], jl_error **err)
 {
@@ -16,6 +17,7 @@ int jl__uuid_make(char id[JL__UUID_MAX], jl_error **err)
 
 	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
 		return jl__fail_errno(err, -errno, "cannot get random bytes");
+	b[0] = jl__id_first(b[0]);
 	b[6] = (b[6] & 0x0f) | 0x40;
 	b[8] = (b[8] & 0x3f) | 0x80;
 	(void)snprintf(

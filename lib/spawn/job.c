@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/id.h"
 #include "base/parse.h"
 #include "spawn/durable.h"
 #include "spawn/link.h"
@@ -28,6 +29,7 @@ static int make_id(char id[JL__ID_SIZE])
 
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
 		return -EIO;
+	bytes[0] = jl__id_first(bytes[0]);
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		(void)snprintf(id + 2 * i, 3, "%02x", bytes[i]);
 	return 0;

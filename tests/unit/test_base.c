@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/id.h"
 #include "base/parse.h"
 
 #define COUNT(table) (int)(sizeof(table) / sizeof((table)[0]))
@@ -399,6 +400,23 @@ START_TEST(features_are_known_by_name)
 }
 END_TEST
 
+START_TEST(ids_begin_with_a_letter)
+{
+	bool seen[256] = { false };
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < 256; i++) {
+		unsigned char first = jl__id_first((unsigned char)i);
+
+		ck_assert_uint_ge(first, 0xa0);
+		count += !seen[first];
+		seen[first] = true;
+	}
+	/* Every letter, and all that may be behind it. */
+	ck_assert_uint_eq(count, 6 * 16);
+}
+END_TEST
+
 START_TEST(the_version_is_the_one_that_was_built)
 {
 	ck_assert_str_eq(jl_version_string(), "0.1.0");
@@ -430,6 +448,7 @@ static Suite *base_suite(void)
 	tcase_add_loop_test(tc, numbers_are_whole_or_nothing, 0, COUNT(numbers));
 	tcase_add_loop_test(tc, utf8_is_checked_strictly, 0, COUNT(texts));
 	tcase_add_loop_test(tc, features_are_known_by_name, 0, COUNT(features));
+	tcase_add_test(tc, ids_begin_with_a_letter);
 	tcase_add_test(tc, the_version_is_the_one_that_was_built);
 	suite_add_tcase(suite, tc);
 	return suite;
