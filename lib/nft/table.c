@@ -25,7 +25,7 @@
 #include "nft/nft-priv.h"
 
 /* Moves with every change of the rules: a table of another make is replaced. */
-#define COMMENT "made by joblet, rules 3"
+#define COMMENT "made by joblet, rules 4"
 
 #define STATE_INVALID 1u
 #define STATE_ESTABLISHED 2u
@@ -287,12 +287,21 @@ static void restricted(struct jl__buf *batch)
 	jl__rule_end(&rule);
 }
 
-/* Not of a job, to a job: answers, and what was published. */
+/*
+ * Not of a job, to a job: answers, and what was published. Where the kernel reads FTP and
+ * the like for somebody, a job could have it expect a connection to any port: nothing
+ * that was expected comes in.
+ */
 static void inward(struct jl__buf *batch)
 {
 	const uint8_t family = NFPROTO_INET;
 	struct jl__rule rule;
 
+	jl__rule_begin(&rule, batch, family, "inward");
+	jl__rule_ct_direction(&rule, IP_CT_DIR_ORIGINAL);
+	jl__rule_ct_bits(&rule, NFT_CT_STATUS, IPS_EXPECTED);
+	jl__rule_verdict(&rule, NF_DROP, NULL);
+	jl__rule_end(&rule);
 	jl__rule_begin(&rule, batch, family, "inward");
 	jl__rule_ct_bits(&rule, NFT_CT_STATE, ANSWERS);
 	jl__rule_verdict(&rule, NF_ACCEPT, NULL);

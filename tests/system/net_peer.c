@@ -10,6 +10,8 @@
  *   net_peer ask FROM ADDRESS PORT MSEC
  *                                    by a datagram from a port of its own
  *   net_peer hear PORT MSEC          says whether a datagram came
+ *   net_peer invite ADDRESS PORT     asks for a connection to a port of its own, as FTP
+ *                                    clients do; says which, and greets who comes
  *   net_peer flood KIND ADDRESS MSEC COUNT
  *                                    opens what it can, at least so long and so many;
  *                                    udp: datagrams, tcp: connections; says how many,
@@ -21,6 +23,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -28,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -328,6 +332,15 @@ static int ask(char **arg)
 	return await(fd, (int)strtol(arg[3], NULL, 10));
 }
 
+/* Until the other side has acknowledged it. */
+static void await_sent(int fd)
+{
+	int left = 1;
+
+	while (ioctl(fd, SIOCOUTQ, &left) == 0 && left)
+		(void)poll(NULL, 0, 5);
+}
+
 static int hear(char **arg)
 {
 	int fd = bound(arg[0]);
@@ -337,6 +350,42 @@ static int hear(char **arg)
 	(void)printf("ready\n");
 	(void)fflush(stdout);
 	return await(fd, (int)strtol(arg[1], NULL, 10));
+}
+
+static int invite(char **arg)
+{
+	struct sockaddr_in to, own;
+	socklen_t len = sizeof(own);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), door = socket(AF_INET, SOCK_STREAM, 0);
+	char byte, *dot, address[INET_ADDRSTRLEN];
+	unsigned int port;
+
+	if (door < 0 || listen(door, 8) < 0 ||
+	    getsockname(door, (struct sockaddr *)&own, &len) < 0)
+		return fail("listen");
+	port = ntohs(own.sin_port);
+	if (make_address(arg[0], arg[1], &to) < 0 ||
+	    connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&own, &len) < 0 || read(fd, &byte, 1) != 1)
+		return fail("invite");
+	(void)inet_ntop(AF_INET, &own.sin_addr, address, sizeof(address));
+	while ((dot = strchr(address, '.')))
+		*dot = ',';
+	/* A command is looked for behind the end of a line. */
+	if (dprintf(fd, "NOOP\r\n") < 0)
+		return fail("invite");
+	await_sent(fd);
+	if (dprintf(fd, "PORT %s,%u,%u\r\n", address, port >> 8, port & 255) < 0)
+		return fail("invite");
+	await_sent(fd);
+	(void)printf("%u ready\n", port);
+	(void)fflush(stdout);
+	for (;;) {
+		int guest = accept(door, NULL, NULL);
+
+		(void)!write(guest, "inside\n", 7);
+		(void)close(guest);
+	}
 }
 
 /* ---- a flood ---- */
@@ -411,6 +460,8 @@ int main(int argc, char **argv)
 		return transfer(argv[1], argv[2], argv[3], argv[4]);
 	if (argc == 6 && strcmp(argv[1], "ask") == 0)
 		return ask(argv + 2);
+	if (argc == 4 && strcmp(argv[1], "invite") == 0)
+		return invite(argv + 2);
 	if (argc == 4 && strcmp(argv[1], "hear") == 0)
 		return hear(argv + 2);
 	if (argc == 6 && strcmp(argv[1], "flood") == 0)

@@ -671,6 +671,35 @@ START_TEST(pieces_pass_no_port_that_is_closed)
 }
 END_TEST
 
+/* ---- by what somebody else has set up ---- */
+
+#define HELPER                                                                         \
+	"nft add table inet theirs;"                                                   \
+	"nft add ct helper inet theirs ftp '{ type \"ftp\" protocol tcp; }';"          \
+	"nft add chain inet theirs pre '{ type filter hook prerouting priority 0; }';" \
+	"nft add rule inet theirs pre tcp dport " PORT " ct helper set ftp"
+
+/* Who lets the kernel read FTP, for whomever, does not mean that jobs let others in. */
+START_TEST(nobody_is_invited_past_the_rules)
+{
+	jl_job_spec *spec = peer("bridge", NULL, "invite", OUTSIDE, PORT, NULL);
+	const char *said = run_at(false, HELPER);
+	struct run job;
+	unsigned long port;
+
+	if (*said)
+		note("this kernel does not read FTP: %s", said);
+	run_start(&job, spec);
+	jl_job_spec_free(spec);
+	run_until(&job, " ready\n");
+	port = strtoul(job.text[0], NULL, 10);
+	said = run_at(true, "%s reach 700 tcp:" MACHINE ":%lu", peer_path, port);
+	ck_assert_msg(strstr(said, " - ") != NULL, "%s", said);
+	(void)run_at(false, "nft delete table inet theirs");
+	serve_end(&job);
+}
+END_TEST
+
 /* ---- from a job itself ---- */
 
 START_TEST(a_job_has_nothing_to_forge_with)
@@ -705,6 +734,7 @@ static void add(TCase *tcase)
 {
 	tcase_add_test(tcase, forged_frames_reach_nobody);
 	tcase_add_test(tcase, pieces_pass_no_port_that_is_closed);
+	tcase_add_test(tcase, nobody_is_invited_past_the_rules);
 	tcase_add_test(tcase, a_job_has_nothing_to_forge_with);
 	tcase_add_loop_test(tcase, a_job_cannot_change_its_network, 0, (int)COUNT(kinds));
 }
