@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ALARM_SECONDS 40
+#define ALARM_SECONDS 160
 
 static const struct attack *const tables[] = {
 	process_attacks, fs_attacks,   view_attacks,	proc_attacks,

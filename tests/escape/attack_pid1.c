@@ -27,13 +27,16 @@ static void ready(void)
 	(void)fflush(stdout);
 }
 
-/* Sleeps for a minute, whatever comes; never longer, should everything fail. */
+/* Longer than anybody waits for a job whose end it holds up, and not for ever. */
+#define LINGER_SECONDS 900
+
+/* Sleeps, whatever comes. */
 static void linger(void)
 {
 	double start = now();
 
 	(void)alarm(0);
-	while (now() - start < 60)
+	while (now() - start < LINGER_SECONDS)
 		(void)usleep(100000);
 	_exit(0);
 }
@@ -142,7 +145,7 @@ static void forks_while_killed(void)
 
 			(void)alarm(0);
 			(void)signal(SIGCHLD, SIG_IGN);
-			while (now() - start < 60) {
+			while (now() - start < LINGER_SECONDS) {
 				if (fork() != 0)
 					_exit(0); /* the child goes on in its place */
 			}
@@ -161,7 +164,7 @@ static void forks_and_exits(void)
 
 			(void)alarm(0);
 			(void)signal(SIGCHLD, SIG_IGN);
-			while (now() - start < 60) {
+			while (now() - start < LINGER_SECONDS) {
 				if (fork() != 0)
 					_exit(0);
 			}
@@ -189,7 +192,7 @@ static void uninterruptible(void)
 {
 	ready();
 	if (vfork() == 0) {
-		for (int i = 0; i < 600; i++)
+		for (int i = 0; i < 10 * LINGER_SECONDS; i++)
 			(void)usleep(100000);
 		_exit(0);
 	}

@@ -278,7 +278,7 @@ static void pump(struct run *r)
 
 bool run_until(struct run *r, const char *text, double seconds)
 {
-	double end = host_now() + seconds * host_slowness;
+	double end = host_now() + seconds * host_slowness * CROWDED;
 
 	while (host_now() < end && strstr(r->output, text) == NULL && r->out >= 0)
 		pump(r);
@@ -301,7 +301,7 @@ static bool reaped(struct run *r)
 
 void run_finish(struct run *r, double seconds)
 {
-	double end = host_now() + seconds * host_slowness;
+	double end = host_now() + seconds * host_slowness * CROWDED;
 
 	if (r->holds_input && r->in >= 0) {
 		(void)close(r->in);
@@ -317,7 +317,7 @@ void run_finish(struct run *r, double seconds)
 		int status;
 
 		tap_note("rnx did not end within %.0f s and is killed",
-			 seconds * host_slowness);
+			 seconds * host_slowness * CROWDED);
 		(void)kill(r->pid, SIGKILL);
 		(void)waitpid(r->pid, &status, 0);
 		r->pid = 0;

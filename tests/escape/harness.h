@@ -88,6 +88,8 @@ double host_now(void);
 /* How much slower than usual this machine is, at least 1: limits of time are multiplied.
  */
 extern double host_slowness;
+/* What is waited for may have to wait for others in its turn. */
+#define CROWDED 4
 /* Every way once, where time is short: JOBLET_ESCAPE_QUICK=1. */
 extern bool host_quick;
 

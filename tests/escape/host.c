@@ -410,7 +410,7 @@ static unsigned int orphans(char *names, size_t size)
 
 bool host_is_clean(const char *after)
 {
-	double end = host_now() + 5 * host_slowness;
+	double end = host_now() + 5 * host_slowness * CROWDED;
 	char names[1024] = "", nests[1024] = "", ports[256] = "";
 	unsigned int marked, left, nested, wires = 0;
 

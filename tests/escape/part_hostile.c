@@ -121,7 +121,7 @@ static bool feed(const struct eater *e, bool last)
 		double a, b;
 
 		/* Its output must not stop it, nor its end escape notice. */
-		(void)run_until(&run, "no such text", 0.05);
+		(void)run_until(&run, "no such text", 0.05 / CROWDED);
 		n = rounds % 4 < 2 ? host_count_processes() : 0;
 		a = host_neighbour_seconds();
 		b = host_program_seconds();
@@ -261,7 +261,7 @@ void part_exhaust(void)
 {
 	(void)crowd();
 	for (size_t i = 0; i < sizeof(eaters) / sizeof(eaters[0]); i++) {
-		for (int try = 1; !feed(&eaters[i], try == 3); try++)
+		for (int try = 1; !feed(&eaters[i], try == 10); try++)
 			;
 	}
 	quotas();
