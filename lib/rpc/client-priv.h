@@ -23,6 +23,7 @@ struct jl__rpc_client {
 	nghttp2_session *h2;
 	struct jl__rpc_stream *streams;
 	bool greeted; /* the server's SETTINGS came: it has accepted us */
+	uint64_t greet_usec; /* until when they may come */
 	int dead;     /* 0, or why: a negative errno */
 	char *why;
 	uint64_t received_usec, ping_usec;

@@ -32,7 +32,15 @@ void jl__rpc_client_fail(struct jl__rpc_client *client, int r)
 
 	if (client->dead)
 		return;
-	client->dead = jl__rpc_dial_explain(&client->io, r, client->where.shown, &err);
+	if (r == -ETIMEDOUT && !client->greeted)
+		client->dead = jl__fail(
+			&err, r,
+			"%s accepts connections but does not speak: is this the port of "
+			"joblet?",
+			client->where.shown);
+	else
+		client->dead =
+			jl__rpc_dial_explain(&client->io, r, client->where.shown, &err);
 	client->why = jl__strdup(jl_error_message(err));
 	jl_error_free(err);
 	client->io.broken = true;
@@ -117,6 +125,10 @@ static void check_time(struct jl__rpc_client *client)
 			(void)nghttp2_submit_rst_stream(client->h2, NGHTTP2_FLAG_NONE,
 							one->id, NGHTTP2_CANCEL);
 	}
+	if (!client->greeted && now >= client->greet_usec) {
+		jl__rpc_client_fail(client, -ETIMEDOUT);
+		return;
+	}
 	if (!client->streams)
 		return;
 	if (client->ping_usec && now >= client->ping_usec + PING_USEC) {
@@ -171,6 +183,8 @@ uint64_t jl__rpc_client_timeout_usec(const struct jl__rpc_client *client)
 
 		next = at < next ? at : next;
 	}
+	if (!client->greeted && client->greet_usec < next)
+		next = client->greet_usec;
 	if (next == UINT64_MAX)
 		return next;
 	return next > now ? next - now : 0;
@@ -199,8 +213,8 @@ int jl__rpc_client_wait(struct jl__rpc_client *client, uint64_t timeout_usec,
 	return r;
 }
 
-int jl__rpc_client_connect(const struct jl__rpc_target *target, uint64_t timeout_usec,
-			   struct jl__rpc_client **ret_client, jl_error **err)
+int jl__rpc_client_dial(const struct jl__rpc_target *target, uint64_t timeout_usec,
+			struct jl__rpc_client **ret_client, jl_error **err)
 {
 	uint64_t until = jl__rpc_after(jl__rpc_now_usec(), timeout_usec);
 	struct jl__rpc_client *client;
@@ -211,6 +225,7 @@ int jl__rpc_client_connect(const struct jl__rpc_target *target, uint64_t timeout
 	if (!client)
 		return jl__oom(err);
 	client->io.fd = -EBADF;
+	client->greet_usec = until;
 	r = jl__rpc_where_parse(target->address, &client->where, err);
 	if (r == 0)
 		r = jl__rpc_dial(target, &client->where, until, &client->io, err);
@@ -223,25 +238,31 @@ int jl__rpc_client_connect(const struct jl__rpc_target *target, uint64_t timeout
 		if (jl__rpc_client_start(client) < 0)
 			r = jl__oom(err);
 	}
-	/*
-	 * TLS 1.3 is done for us before the server has looked at our certificate. Its
-	 * first words tell that it likes it.
-	 */
-	while (r == 0 && !client->greeted) {
-		uint64_t now = jl__rpc_now_usec();
-
-		if (now < until)
-			(void)jl__rpc_client_wait(client, until - now, NULL);
-		if (client->dead)
-			r = jl__fail(err, client->dead, "%s", why(client));
-		else if (now >= until)
-			r = jl__fail(
-				err, -ETIMEDOUT,
-				"%s accepts connections but does not speak: is this the "
-				"port of joblet?",
-				client->where.shown);
-	}
 	if (r < 0) {
+		jl__rpc_client_free(client);
+		return r;
+	}
+	*ret_client = client;
+	return 0;
+}
+
+bool jl__rpc_client_greeted(const struct jl__rpc_client *client)
+{
+	return client->greeted;
+}
+
+int jl__rpc_client_connect(const struct jl__rpc_target *target, uint64_t timeout_usec,
+			   struct jl__rpc_client **ret_client, jl_error **err)
+{
+	struct jl__rpc_client *client;
+	int r = jl__rpc_client_dial(target, timeout_usec, &client, err);
+
+	if (r < 0)
+		return r;
+	while (!client->greeted && !client->dead)
+		(void)jl__rpc_client_wait(client, UINT64_MAX, NULL);
+	if (client->dead) {
+		r = jl__fail(err, client->dead, "%s", why(client));
 		jl__rpc_client_free(client);
 		return r;
 	}

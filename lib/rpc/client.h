@@ -2,7 +2,8 @@
 /*
  * The calling side: one connection to a daemon. Owns the socket and the calls on it,
  * knows nothing of jobs. Nothing waits but jl__rpc_client_connect(),
- * jl__rpc_client_unary() and jl__rpc_client_wait(), each with a limit.
+ * jl__rpc_client_dial(), jl__rpc_client_unary() and jl__rpc_client_wait(), each with a
+ * limit.
  *
  * While a stream is open, poll jl__rpc_client_fd() for jl__rpc_client_events() TOGETHER
  * with whatever else is waited for (standard output included), and call
@@ -41,6 +42,16 @@ struct jl__rpc_target {
  */
 int jl__rpc_client_connect(const struct jl__rpc_target *target, uint64_t timeout_usec,
 			   struct jl__rpc_client **ret_client, jl_error **err);
+/*
+ * The same without the last step: with TLS 1.3 everything is done for us before the
+ * server has looked at our certificate. Calls may be made at once, which saves a round
+ * trip; the first of them tells when the server does not like it: UNAUTHENTICATED or
+ * UNAVAILABLE, with the sentence that jl__rpc_client_connect() has.
+ */
+int jl__rpc_client_dial(const struct jl__rpc_target *target, uint64_t timeout_usec,
+			struct jl__rpc_client **ret_client, jl_error **err);
+/* Whether the server has spoken since: it has accepted us. */
+bool jl__rpc_client_greeted(const struct jl__rpc_client *client);
 /* Cancels what is open and closes. NULL is fine. Streams must be closed before. */
 void jl__rpc_client_free(struct jl__rpc_client *client);
 

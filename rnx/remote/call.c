@@ -58,23 +58,34 @@ int remote_error(struct fault *fault, int code, jl_error *err)
 	return code;
 }
 
-static int connect_within(struct remote *self, uint64_t usec, struct fault *fault)
+static struct jl__rpc_target target_of(const struct remote *self)
 {
-	const struct jl__rpc_target target = {
+	return (struct jl__rpc_target){
 		.address = self->address,
 		.cert = self->cert,
 		.key = self->key,
 		.ca = self->ca,
 	};
+}
+
+/* Every command makes a call next, which can be on its way while the server still looks
+ * at our certificate. */
+int remote_connect(struct remote *self, struct fault *fault)
+{
+	struct jl__rpc_target target = target_of(self);
 	jl_error *err = NULL;
-	int r = jl__rpc_client_connect(&target, usec, &self->client, &err);
+	int r = jl__rpc_client_dial(&target, CONNECT_USEC, &self->client, &err);
 
 	return r < 0 ? remote_error(fault, r, err) : 0;
 }
 
-int remote_connect(struct remote *self, struct fault *fault)
+static int connect_again(struct remote *self, struct fault *fault)
 {
-	return connect_within(self, CONNECT_USEC, fault);
+	struct jl__rpc_target target = target_of(self);
+	jl_error *err = NULL;
+	int r = jl__rpc_client_connect(&target, RECONNECT_USEC, &self->client, &err);
+
+	return r < 0 ? remote_error(fault, r, err) : 0;
 }
 
 int remote_reconnect(struct remote *self, struct fault *fault)
@@ -87,7 +98,7 @@ int remote_reconnect(struct remote *self, struct fault *fault)
 	remote_log_lose_all(self);
 	jl__rpc_client_free(self->client);
 	self->client = NULL;
-	r = connect_within(self, RECONNECT_USEC, fault);
+	r = connect_again(self, fault);
 	if (r == 0) {
 		self->lost_usec = 0;
 		return 0;
@@ -148,6 +159,9 @@ int remote_call(struct remote *self, const char *path, const ProtobufCMessage *r
 		r = remote_reconnect(self, fault);
 	if (r == 0)
 		r = ask(self, path, data, len, timeout_usec, &reply, &reply_len, fault);
+	/* A server that never spoke to us was not restarted. */
+	if (r < 0 && self->client && !jl__rpc_client_greeted(self->client))
+		again = false;
 	while (again && (r == -ECONNRESET || r == -EAGAIN)) {
 		bool lost = r == -ECONNRESET || !self->client;
 

@@ -247,6 +247,36 @@ START_TEST(closing_a_stream_cancels_it)
 }
 END_TEST
 
+/* What the first call says, or dialling already. */
+static void refused_later(const struct jl__rpc_target *target, uint64_t patience,
+			  int code, const char *words)
+{
+	bool of_us = code == -EKEYREJECTED || code == -EKEYEXPIRED;
+	struct jl__rpc_client *client = NULL;
+	struct jl__rpc_status status = { 0 };
+	jl_error *err = NULL;
+	uint8_t *reply = NULL;
+	size_t len;
+	int r = jl__rpc_client_dial(target, patience, &client, &err);
+
+	if (r == 0) {
+		ck_assert(!jl__rpc_client_greeted(client));
+		ck_assert_int_eq(jl__rpc_client_unary(client, "/test.Echo/Unary", "", 0,
+						      UINT64_MAX, &reply, &len, &status),
+				 0);
+		ck_assert_int_eq(status.code,
+				 of_us ? JL__RPC_UNAUTHENTICATED : JL__RPC_UNAVAILABLE);
+		ck_assert(!jl__rpc_client_greeted(client));
+		jl__rpc_client_free(client);
+	} else {
+		ck_assert_int_eq(r, code);
+		(void)snprintf(status.text, sizeof(status.text), "%s",
+			       jl_error_message(err));
+		jl_error_free(err);
+	}
+	ck_assert_msg(strstr(status.text, words), "%s", status.text);
+}
+
 /* What connecting says. */
 static void refused(const char *address, const struct pem *who, const char *ca, int code,
 		    const char *words)
@@ -254,13 +284,14 @@ static void refused(const char *address, const struct pem *who, const char *ca, 
 	struct jl__rpc_client *client = NULL;
 	const struct jl__rpc_target target = { address, who->cert, who->key, ca, NULL };
 	jl_error *err = NULL;
-	int r = jl__rpc_client_connect(&target, code == -ETIMEDOUT ? 300000 : PATIENCE,
-				       &client, &err);
+	uint64_t patience = code == -ETIMEDOUT ? 300000 : PATIENCE;
+	int r = jl__rpc_client_connect(&target, patience, &client, &err);
 
 	ck_assert_msg(r == code, "%d: %s", r, jl_error_message(err));
 	ck_assert_ptr_nonnull(err);
 	ck_assert_msg(strstr(jl_error_message(err), words), "%s", jl_error_message(err));
 	jl_error_free(err);
+	refused_later(&target, patience, code, words);
 }
 
 START_TEST(refusals_are_sentences)
@@ -289,6 +320,13 @@ START_TEST(refusals_are_sentences)
 	refused(nobody, &all->admin, all->ca.cert, -ETIMEDOUT,
 		"accepts connections but does not speak");
 	(void)close(fd);
+	(void)snprintf(address, sizeof(address), "unix:/tmp/rpc-test-mute-%d.sock",
+		       getpid());
+	ck_assert_int_eq(jl__rpc_listen_unix(address + 5, 0600, (gid_t)-1, &fd, NULL), 0);
+	refused(address, &all->admin, all->ca.cert, -ETIMEDOUT,
+		"accepts connections but does not speak");
+	(void)close(fd);
+	(void)unlink(address + 5);
 	refused(nobody, &all->admin, all->ca.cert, -ECONNREFUSED, "no daemon listens at");
 	refused("unix:/nowhere/at.all", &all->admin, all->ca.cert, -ENOENT,
 		"no daemon listens on");
@@ -322,6 +360,23 @@ START_TEST(bad_servers_are_not_believed)
 	server_with(&authority()->old_server, -EKEYEXPIRED, "has expired: renew it");
 	server_with(&authority()->foreign_server, -EBADMSG,
 		    "is not of the CA in the configuration");
+}
+END_TEST
+
+START_TEST(a_call_need_not_wait_for_the_greeting)
+{
+	const struct pem *who = &authority()->admin;
+	char address[64];
+	const struct jl__rpc_target target = { address, who->cert, who->key,
+					       authority()->ca.cert, NULL };
+	struct jl__rpc_client *client = NULL;
+
+	(void)snprintf(address, sizeof(address), "127.0.0.1:%u", running.port);
+	ck_assert_int_eq(jl__rpc_client_dial(&target, PATIENCE, &client, NULL), 0);
+	ck_assert(!jl__rpc_client_greeted(client));
+	ck_assert_int_eq(call(client, "/test.Echo/Unary", "", 0, PATIENCE, NULL), 0);
+	ck_assert(jl__rpc_client_greeted(client));
+	jl__rpc_client_free(client);
 }
 END_TEST
 
@@ -438,6 +493,7 @@ Suite *test_suite(void)
 	tcase_add_test(tests, a_large_request_is_sent_piece_by_piece);
 	tcase_add_test(tests, an_upload_flows_and_can_be_held_back);
 	tcase_add_test(tests, closing_a_stream_cancels_it);
+	tcase_add_test(tests, a_call_need_not_wait_for_the_greeting);
 	tcase_add_test(tests, refusals_are_sentences);
 	tcase_add_test(tests, bad_servers_are_not_believed);
 	tcase_add_test(tests, a_server_that_goes_is_noticed);
