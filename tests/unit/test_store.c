@@ -530,6 +530,31 @@ static void writer(int me)
 	}
 }
 
+/*
+ * How much of SQLite's log has been flushed for certain: what is being taken into the
+ * file is, before a byte of it goes there (nBackfillAttempted in shared memory); and all
+ * of it is when it has been taken in and the new one, of another salt, has no page yet.
+ */
+static off_t flushed_bytes(int log, off_t size)
+{
+	unsigned char shared[132] = { 0 }, head[24] = { 0 };
+	uint32_t frames;
+	char name[128];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%s-shm", path);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || pread(fd, shared, sizeof(shared), 0) != sizeof(shared) ||
+	    pread(log, head, sizeof(head), 0) != sizeof(head))
+		frames = 0;
+	else
+		memcpy(&frames, shared + 128, sizeof(frames));
+	if (fd >= 0)
+		(void)close(fd);
+	return memcmp(shared + 32, head + 16, 8) != 0 ? size
+						      : 32 + (off_t)frames * (24 + 4096);
+}
+
 static void copy_file(const char *suffix, const char *to, off_t cut)
 {
 	char from[128], into[128], buf[65536];
@@ -549,10 +574,15 @@ static void copy_file(const char *suffix, const char *to, off_t cut)
 	/* What was not flushed may be missing. */
 	if (cut) {
 		struct stat st;
+		off_t least;
 
 		ck_assert_int_eq(fstat(out, &st), 0);
-		ck_assert_int_eq(ftruncate(out, st.st_size > cut ? st.st_size - cut : 0),
-				 0);
+		least = flushed_bytes(in, st.st_size);
+		if (st.st_size > least)
+			ck_assert_int_eq(ftruncate(out, st.st_size - cut > least
+								? st.st_size - cut
+								: least),
+					 0);
 	}
 	(void)close(in);
 	(void)close(out);
@@ -647,8 +677,9 @@ START_TEST(a_power_cut_leaves_whole_transactions)
 		ck_assert_int_eq(kill(writers[i], SIGKILL), 0);
 		ck_assert_int_eq(waitpid(writers[i], NULL, 0), writers[i]);
 	}
-	/* And the real one, whose writers were killed in the middle. */
-	ck_assert_int_ge((int)ck_consistent(path), (int)most);
+	/* And the real one, whose writers were killed in the middle: each may have deleted
+	 * one since. */
+	ck_assert_int_ge((int)ck_consistent(path), (int)most - WRITERS);
 	ck_assert_int_gt((int)most, 0);
 }
 END_TEST
