@@ -182,6 +182,7 @@ int jl_node_open(jl_ctx *ctx, const jl_node_config *config, jl_node **ret_node,
 	node->ctx = jl_ctx_ref(ctx);
 	node->state_fd = node->jobs_fd = node->epoll_fd = node->inotify_fd = -EBADF;
 	node->look = true;
+	node->again_usec = UINT64_MAX;
 	r = copy_config(node, config, ret_err);
 	if (r == 0)
 		r = jl__claim_make(node->claim, ret_err);
@@ -282,7 +283,12 @@ int jl__node_plan(jl_node *node, jl_error **err)
 
 int jl__node_again(jl_node *node, uint64_t usec, jl_error **err)
 {
-	return jl_sched_add(node->sched, TIMER_AGAIN, usec) < 0 ? jl__oom(err) : 0;
+	if (usec >= node->again_usec)
+		return 0;
+	if (jl_sched_add(node->sched, TIMER_AGAIN, usec) < 0)
+		return jl__oom(err);
+	node->again_usec = usec;
+	return 0;
 }
 
 int jl_node_process(jl_node *node, jl_error **ret_err)
@@ -294,7 +300,8 @@ int jl_node_process(jl_node *node, jl_error **ret_err)
 		return r;
 	/* What is due is in the store; this only quiets the timer. */
 	while (jl_sched_take(node->sched, jl__now_usec(), &key) == 1)
-		continue;
+		if (key == TIMER_AGAIN)
+			node->again_usec = UINT64_MAX;
 	r = jl__look(node, ret_err);
 	if (r == 0)
 		r = jl__due_run(node, ret_err);

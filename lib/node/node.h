@@ -79,6 +79,7 @@ struct jl_node {
 	bool look;		  /* active jobs are to be looked at */
 	uint64_t retained_change; /* when retention was last seen to */
 	uint64_t retained_usec;
+	uint64_t again_usec; /* when jl__node_again() wants it; UINT64_MAX: not */
 	struct jl__active *active;
 	struct jl__keeper *keepers;
 	struct jl__held *held;
@@ -110,7 +111,7 @@ uint64_t jl__now_usec(void);
 void jl__config_done(struct jl_node_config *config);
 /* Sets the timer to what is due next. */
 int jl__node_plan(jl_node *node, jl_error **err);
-/* Has the node processed again at that time, whatever is due. */
+/* Has the node processed again at that time, or before, whatever is due. */
 int jl__node_again(jl_node *node, uint64_t usec, jl_error **err);
 
 /* ---- identity.c: which process is it ---- */

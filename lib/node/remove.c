@@ -18,6 +18,8 @@
 
 /* So many in one transaction, that nobody waits for long. */
 #define BATCH 200
+/* What is older than it is to be kept is looked for no more often. */
+#define RETAIN_USEC 1000000
 
 /* With the write lock. -EBUSY with a sentence when it must stay. */
 static int may_go(jl_node *node, uint64_t number, jl_error **err)
@@ -310,6 +312,9 @@ int jl__retain(jl_node *node, jl_error **err)
 	if (r < 0 || (!keep && !span) ||
 	    (change == node->retained_change && now < node->retained_usec + 60000000))
 		return r;
+	/* To count them is to go through all of them: not after each one. */
+	if (now >= node->retained_usec && now - node->retained_usec < RETAIN_USEC)
+		return jl__node_again(node, node->retained_usec + RETAIN_USEC, err);
 	for (int state = JL_STATE_COMPLETED; r == 0 && state <= JL_STATE_CANCELED;
 	     state++) {
 		uint64_t count = 0;

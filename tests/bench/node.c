@@ -23,7 +23,7 @@
 #include "spawn/blob.h"
 #include "store/store.h"
 
-#define ROUNDS 9
+#define ROUNDS 19
 
 static char base[] = "/tmp/joblet-bench-node-XXXXXX";
 static jl_ctx *ctx;
@@ -110,6 +110,37 @@ static int ask_process(void)
 	return jl_node_process(node, &err);
 }
 
+static int start_job(const char *word, const char *other, jl_job_info **ret_info)
+{
+	jl_submission *sub = NULL;
+	int r = jl_submission_new(node, &sub, &err);
+
+	if (r == 0)
+		r = jl_job_spec_add_arg(jl_submission_spec(sub), word, &err);
+	if (r == 0 && other)
+		r = jl_job_spec_add_arg(jl_submission_spec(sub), other, &err);
+	if (r == 0)
+		r = jl_job_spec_set_network(jl_submission_spec(sub), JL_NETWORK_NONE,
+					    &err);
+	if (r == 0) {
+		jl_submission_set_attached(sub, 1);
+		r = jl_node_submit(node, sub, ret_info, &err);
+	}
+	jl_submission_free(sub);
+	return r;
+}
+
+static int ask_job(void)
+{
+	jl_job_info *info = NULL;
+	int r = start_job("true", NULL, &info);
+
+	if (r == 0)
+		r = jl_node_wait(node, jl_job_info_get_id(info), JL_FOREVER, &err);
+	jl_job_info_free(info);
+	return r;
+}
+
 static const struct {
 	const char *name;
 	int (*ask)(void);
@@ -122,6 +153,7 @@ static const struct {
 	{ "status", ask_status },
 	{ "status by prefix", ask_prefix },
 	{ "process", ask_process },
+	{ "a job, start to end", ask_job },
 };
 
 static int compare(const void *a, const void *b)
@@ -256,25 +288,13 @@ static int start_jobs(uint32_t count)
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < count; i++) {
-		jl_submission *sub = NULL;
 		jl_job_info *info = NULL;
 
-		r = jl_submission_new(node, &sub, &err);
-		if (r == 0)
-			r = jl_job_spec_add_arg(jl_submission_spec(sub), "sleep", &err);
-		if (r == 0)
-			r = jl_job_spec_add_arg(jl_submission_spec(sub), "1000", &err);
-		if (r == 0)
-			r = jl_job_spec_set_network(jl_submission_spec(sub),
-						    JL_NETWORK_NONE, &err);
-		jl_submission_set_attached(sub, 1);
-		if (r == 0)
-			r = jl_node_submit(node, sub, &info, &err);
+		r = start_job("sleep", "1000", &info);
 		if (r == 0 && i == count / 2)
 			(void)snprintf(some_id, sizeof(some_id), "%s",
 				       jl_job_info_get_id(info));
 		jl_job_info_free(info);
-		jl_submission_free(sub);
 	}
 	return r;
 }
