@@ -8,13 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void wipe(char *text)
-{
-	if (text)
-		explicit_bzero(text, strlen(text));
-	free(text);
-}
-
 void jl__client_config_free(struct jl__client_config *config)
 {
 	if (!config)
@@ -26,7 +19,7 @@ void jl__client_config_free(struct jl__client_config *config)
 		free(node->name);
 		free(node->address);
 		free(node->cert);
-		wipe(node->key);
+		jl__text_wipe(node->key);
 		free(node->ca);
 		free(node->node_id);
 		free(node);
@@ -190,15 +183,8 @@ int jl__client_config_load(const char *path, struct jl__client_config **ret,
 	c->path = strdup(path);
 	if (!c->path)
 		r = -ENOMEM;
-	if (r == 0 && (mode & 077) && has_key(c)) {
-		char text[JL__CONFIG_ERROR_MAX];
-
-		(void)snprintf(
-			text, sizeof(text),
-			"%s: holds a private key and can be read by others: chmod 600 %s",
-			path, path);
-		r = jl__texts_add(&c->warnings, text);
-	}
+	if (r == 0 && (mode & 077) && has_key(c))
+		r = jl__texts_add_exposed(&c->warnings, path);
 	if (r < 0) {
 		(void)snprintf(error, JL__CONFIG_ERROR_MAX, "out of memory");
 		jl__client_config_free(c);

@@ -25,6 +25,23 @@ int jl__texts_add(struct jl__texts *list, const char *text)
 	return 0;
 }
 
+int jl__texts_add_exposed(struct jl__texts *list, const char *path)
+{
+	char text[JL__CONFIG_ERROR_MAX];
+
+	(void)snprintf(text, sizeof(text),
+		       "%s: holds a private key and can be read by others: chmod 600 %s",
+		       path, path);
+	return jl__texts_add(list, text);
+}
+
+void jl__text_wipe(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 void jl__texts_done(struct jl__texts *list)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -196,9 +213,7 @@ static int store_text(const struct jl__key_reader *reader, const struct jl__key 
 	if (!copy)
 		return -ENOMEM;
 	slot = (char **)((char *)reader->into + key->offset);
-	if (*slot)
-		explicit_bzero(*slot, strlen(*slot));
-	free(*slot);
+	jl__text_wipe(*slot);
 	*slot = copy;
 	return 0;
 }

@@ -19,6 +19,8 @@ struct jl__texts {
 };
 
 int jl__texts_add(struct jl__texts *list, const char *text);
+/* What is to be said of a file with a private key that others can read. */
+int jl__texts_add_exposed(struct jl__texts *list, const char *path);
 void jl__texts_done(struct jl__texts *list);
 
 enum jl__key_kind {
@@ -33,6 +35,9 @@ enum jl__key_kind {
 	JL__KEY_TEXTS, /* struct jl__texts: list, or words behind commas */
 	JL__KEY_TREE   /* whatever stands there is somebody else's */
 };
+
+/* Releases a text that may be a key. NULL is fine. */
+void jl__text_wipe(char *text);
 
 /* Offset of keys of the original that are checked and change nothing here. */
 #define JL__KEY_UNUSED ((size_t)-1)

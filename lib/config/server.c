@@ -104,13 +104,6 @@ static struct jl__server_config *with_defaults(void)
 	return c;
 }
 
-static void wipe(char *text)
-{
-	if (text)
-		explicit_bzero(text, strlen(text));
-	free(text);
-}
-
 void jl__server_config_free(struct jl__server_config *c)
 {
 	if (!c)
@@ -139,7 +132,7 @@ void jl__server_config_free(struct jl__server_config *c)
 	free(c->log_format);
 	free(c->log_output);
 	free(c->server_cert);
-	wipe(c->server_key);
+	jl__text_wipe(c->server_key);
 	free(c->ca_cert);
 	free(c->crl);
 	free(c->audit_file);
@@ -416,16 +409,10 @@ int jl__server_config_load(const char *path, struct jl__server_config **ret,
 		c->path = strdup(path);
 		if (!c->path)
 			r = -ENOMEM;
-		if (r == 0 && (mode & 077) && *c->server_key) {
-			char text[JL__CONFIG_ERROR_MAX];
-
-			(void)snprintf(
-				text, sizeof(text),
-				"%s: holds a private key and can be read by others: "
-				"chmod 600 %s",
-				path, path);
-			r = jl__texts_add(&c->warnings, text);
-		}
+		if (r == 0 && (mode & 077) && *c->server_key)
+			r = jl__texts_add_exposed(&c->warnings, path);
+		if (r < 0)
+			(void)snprintf(error, JL__CONFIG_ERROR_MAX, "out of memory");
 	}
 	if (r < 0) {
 		jl__server_config_free(c);
