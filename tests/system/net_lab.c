@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "net_lab.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <netpacket/packet.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -226,120 +220,4 @@ int lab_main(const char *name, double seconds, void (*add)(TCase *tcase))
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-/* ---- traffic ---- */
-
-int socket_in(int ns, int family, int type, int protocol)
-{
-	int fd;
-
-	ck_assert_int_eq(setns(ns, CLONE_NEWNET), 0);
-	fd = socket(family, type | SOCK_CLOEXEC, protocol);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(setns(lab_host, CLONE_NEWNET), 0);
-	return fd;
-}
-
-static struct sockaddr_in at(const char *address, int port)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_port = htons((uint16_t)port) };
-
-	if (address)
-		ck_assert_int_eq(inet_pton(AF_INET, address, &in.sin_addr), 1);
-	return in;
-}
-
-int serve(int ns, int type, const char *address, int port)
-{
-	int fd = socket_in(ns, AF_INET, type, 0), on = 1;
-	struct sockaddr_in in = at(address, port);
-
-	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	if (type == SOCK_STREAM)
-		ck_assert_int_eq(listen(fd, 16), 0);
-	return fd;
-}
-
-static bool tries(int from, const char *address, int port, int msec)
-{
-	int fd = socket_in(from, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), code = 0;
-	struct sockaddr_in in = at(address, port);
-	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
-	socklen_t len = sizeof(code);
-	bool through;
-
-	if (connect(fd, (struct sockaddr *)&in, sizeof(in)) < 0 && errno != EINPROGRESS) {
-		(void)close(fd);
-		return false;
-	}
-	through = poll(&poll_fd, 1, msec) == 1 &&
-		  getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) == 0 && code == 0;
-	(void)close(fd);
-	return through;
-}
-
-bool connects(int from, const char *address, int port)
-{
-	return tries(from, address, port, 5000);
-}
-
-/* The first packet goes at once or not at all: there is nobody else on these links. */
-bool is_kept_from(int from, const char *address, int port)
-{
-	return !tries(from, address, port, 150);
-}
-
-bool got_datagram(int server)
-{
-	struct pollfd poll_fd = { .fd = server, .events = POLLIN };
-	char byte[64];
-
-	return poll(&poll_fd, 1, 0) == 1 &&
-	       recv(server, byte, sizeof(byte), MSG_DONTWAIT) > 0;
-}
-
-void send_to(int from, const char *address, int port)
-{
-	int fd = socket_in(from, AF_INET, SOCK_DGRAM, 0);
-	struct sockaddr_in in = at(address, port);
-
-	(void)sendto(fd, "datagram", 8, 0, (struct sockaddr *)&in, sizeof(in));
-	(void)close(fd);
-}
-
-bool datagram(int from, const char *address, int port, int server)
-{
-	struct pollfd poll_fd = { .fd = server, .events = POLLIN };
-
-	send_to(from, address, port);
-	return poll(&poll_fd, 1, 3000) == 1 && got_datagram(server);
-}
-
-int packet_socket(int ns, const char *device)
-{
-	struct sockaddr_ll link = { .sll_family = AF_PACKET,
-				    .sll_protocol = htons(0x0003 /* all */) };
-	int fd = socket_in(ns, AF_PACKET, SOCK_RAW, htons(0x0003)), size = 1 << 22;
-
-	ck_assert_int_eq(setns(ns, CLONE_NEWNET), 0);
-	link.sll_ifindex = (int)if_nametoindex(device);
-	ck_assert_int_eq(setns(lab_host, CLONE_NEWNET), 0);
-	ck_assert_int_ne(link.sll_ifindex, 0);
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&link, sizeof(link)), 0);
-	return fd;
-}
-
-bool has_seen(int packet, const char *mark)
-{
-	char frame[2048];
-	bool seen = false;
-	ssize_t got;
-
-	while ((got = recv(packet, frame, sizeof(frame), MSG_DONTWAIT)) > 0)
-		seen = seen || memmem(frame, (size_t)got, mark, strlen(mark)) != NULL;
-	return seen;
 }

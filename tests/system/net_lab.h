@@ -45,24 +45,4 @@ char *file_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool says(const char *what, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* ---- traffic ---- */
-
-/* A socket of a namespace. */
-int socket_in(int ns, int family, int type, int protocol);
-/* Bound (and listening, when it is a stream), at an address or at all with NULL. */
-int serve(int ns, int type, const char *address, int port);
-/* Whether a stream from one namespace gets through to a server. */
-bool connects(int from, const char *address, int port);
-/* The same, when it is not supposed to: waits for less long. */
-bool is_kept_from(int from, const char *address, int port);
-/* Sends one datagram and says whether the server got it. */
-bool datagram(int from, const char *address, int port, int server);
-/* Sends a datagram without looking whether it arrives. */
-void send_to(int from, const char *address, int port);
-/* Frames as they are, on one interface of a namespace. */
-int packet_socket(int ns, const char *device);
-/* Whether one with these bytes in it has been received. */
-bool has_seen(int packet, const char *mark);
-bool got_datagram(int server);
-
 #endif

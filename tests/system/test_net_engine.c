@@ -580,7 +580,7 @@ START_TEST(places_of_the_dead_are_freed)
 	net_age("bridge");
 	/* The kernel takes interfaces away when it has time to. */
 	for (int i = 0;
-	     i < 500 && says("@if", "ip link show master joblet0 | grep -v "
+	     i < 3000 && says("@if", "ip link show master joblet0 | grep -v "
 				    "$(ip -o link show master joblet0 | tail -1 | "
 				    "cut -d: -f2 | cut -d@ -f1)");
 	     i++)

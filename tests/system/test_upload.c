@@ -355,8 +355,7 @@ START_TEST(uploads_wait_with_a_scheduled_job)
 	ck_ok(jl_job_spec_add_arg(jl_submission_spec(sub), "cat", &err));
 	ck_ok(jl_job_spec_add_arg(jl_submission_spec(sub), "file", &err));
 	ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &clock), 0);
-	ck_ok(jl_submission_set_due(sub, ((uint64_t)clock.tv_sec + 1) * 1000000 + 500000,
-				    &err));
+	ck_ok(jl_submission_set_due(sub, ((uint64_t)clock.tv_sec + 2) * 1000000, &err));
 	ck_ok(jl_node_submit(node, sub, &info, &err));
 	(void)snprintf(id, sizeof(id), "%s", jl_job_info_get_id(info));
 	ck_assert_uint_eq(jl_job_info_get_number(info, JL_INFO_STATE),
