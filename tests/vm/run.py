@@ -52,6 +52,7 @@ BY_DEFAULT = [
     "system/unprivileged",
     "system/net_job",
     "system/net_attack",
+    "system/net_flows",
     "system/node",
     "system/node_crash",
     "escape-attacks",
