@@ -17,9 +17,12 @@ static char *text_of(const char *text)
 
 /* ---- one job ---- */
 
-static int fill_status(struct job *job, const Joblet__GetJobStatusResponse *m)
+/* One that does not say which job it is means the one that was asked for. */
+static int fill_status(struct job *job, const char *id,
+		       const Joblet__GetJobStatusResponse *m)
 {
-	int r = remote_fill_details(job, m->uuid, m->status, m->details, m->exit_code);
+	int r = remote_fill_details(job, *m->uuid ? m->uuid : id, m->status, m->details,
+				    m->exit_code);
 
 	if (r == 0)
 		r = job_set_text(&job->node_id, m->node_id);
@@ -59,7 +62,7 @@ int remote_job_get(struct backend *backend, const char *id, struct job *job,
 	/* It may hold what was known of it before. */
 	job_done(job);
 	job_init(job);
-	r = fill_status(job, m);
+	r = fill_status(job, id, m);
 	joblet__get_job_status_response__free_unpacked(m, NULL);
 	if (r < 0) {
 		job_done(job);

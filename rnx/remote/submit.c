@@ -375,8 +375,10 @@ static int take_reply(const struct remote_submission *self, const uint8_t *data,
 		joblet__x__v1__submit_reply__unpack(NULL, len, data);
 	int r;
 
-	if (!m)
+	if (!m || !*m->job_uuid) {
+		joblet__x__v1__submit_reply__free_unpacked(m, NULL);
 		return remote_bad_reply(fault);
+	}
 	/* The exit code is not known when it has just begun. */
 	r = remote_fill_details(job, m->job_uuid, m->status, m->details, 0);
 	if (r == 0)
