@@ -270,15 +270,8 @@ static int next_attempt(struct attached *self, struct job *job, struct fault *fa
 	uint64_t attempt = job->attempt;
 	int r;
 
-	/* A server's log is that of all attempts: behind it the job has ended, as a rule.
-	 */
-	if (ops->lasting) {
-		r = ops->job_get(self->backend, self->id, job, fault);
-		if (r < 0 || jl_state_is_final(job->state))
-			return r;
-		r = ops->job_wait(self->backend, self->id, JL_FOREVER, fault);
-		return r < 0 ? r : ops->job_get(self->backend, self->id, job, fault);
-	}
+	if (ops->job_end)
+		return ops->job_end(self->backend, self->id, job, fault);
 	for (;;) {
 		r = ops->process(self->backend, fault);
 		if (r == 0)
@@ -298,6 +291,8 @@ static int stay_with(struct attached *self, struct job *job, struct fault *fault
 {
 	int r;
 
+	if (self->backend->ops->job_expect)
+		self->backend->ops->job_expect(self->backend, self->id);
 	do {
 		r = open_streams(self, fault);
 		if (r == 0)

@@ -134,6 +134,14 @@ struct backend_ops {
 	/* Until it has ended, retries included. timeout_usec: JL_FOREVER; -ETIMEDOUT. */
 	int (*job_wait)(struct backend *backend, const char *id, uint64_t timeout_usec,
 			struct fault *fault);
+	/*
+	 * How a job ended whose output was read to its end, which is that of all
+	 * attempts. To be asked for beforehand, which cannot fail. NULL where output is
+	 * that of one attempt, and asking costs nothing.
+	 */
+	void (*job_expect)(struct backend *backend, const char *id);
+	int (*job_end)(struct backend *backend, const char *id, struct job *job,
+		       struct fault *fault);
 
 	/* --- output --- */
 	int (*log_open)(struct backend *backend, const char *id,

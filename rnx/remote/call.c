@@ -96,6 +96,7 @@ int remote_reconnect(struct remote *self, struct fault *fault)
 	if (!self->lost_usec)
 		self->lost_usec = now;
 	remote_log_lose_all(self);
+	remote_end_lose(self);
 	jl__rpc_client_free(self->client);
 	self->client = NULL;
 	r = connect_again(self, fault);

@@ -17,6 +17,7 @@ static void close_remote(struct backend *backend)
 	struct remote *self = remote_of(backend);
 
 	remote_log_lose_all(self);
+	remote_end_lose(self);
 	jl__rpc_client_free(self->client);
 	free(self->address);
 	free(self->cert);
@@ -81,6 +82,8 @@ static const struct backend_ops remote_ops = {
 	.job_delete = remote_job_delete,
 	.job_delete_all = remote_job_delete_all,
 	.job_wait = remote_job_wait,
+	.job_expect = remote_job_expect,
+	.job_end = remote_job_end,
 	.log_open = remote_log_open,
 	.log_get_wakeup = remote_log_get_wakeup,
 	.log_read = remote_log_read,

@@ -21,6 +21,7 @@ struct remote {
 	char *address, *cert, *key, *ca;
 	uint64_t lost_usec;	 /* when the connection was lost; 0: it was not */
 	char submitted[40];	 /* UUID of the last job that was handed in */
+	struct jl__rpc_stream *end; /* is answered at the end of a job, or NULL */
 	struct remote_log *logs; /* open readers: their streams end with the connection */
 };
 
@@ -79,6 +80,12 @@ int remote_job_delete_all(struct backend *backend, uint32_t *ret_deleted,
 			  uint32_t *ret_skipped, struct fault *fault);
 int remote_job_wait(struct backend *backend, const char *id, uint64_t timeout_usec,
 		    struct fault *fault);
+/* remote_end.c */
+void remote_job_expect(struct backend *backend, const char *id);
+int remote_job_end(struct backend *backend, const char *id, struct job *job,
+		   struct fault *fault);
+/* As remote_log_lose_all(). */
+void remote_end_lose(struct remote *self);
 /* remote_log.c */
 int remote_log_open(struct backend *backend, const char *id,
 		    const struct log_query *query, struct log_reader **ret_log,

@@ -3,12 +3,13 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
 import grpc
 
-from served import PATIENCE, Client, Daemon, code_of, main, same, test, until
+from served import PATIENCE, RNX, Client, Daemon, code_of, main, same, test, until
 
 ROUNDS = int(os.environ.get("JOBLET_TEST_KILLS", "3"))
 
@@ -68,6 +69,22 @@ def a_follower_goes_on_where_it_was():
     thread.join(PATIENCE)
     done.set()
     same(b"".join(got), "".join(f"line {i}\n" for i in range(100)).encode())
+
+
+@test
+def an_attached_command_stays_with_its_job():
+    daemon = Daemon().start()
+    with subprocess.Popen(
+            [RNX, "--config", os.path.join(daemon.conf, "rnx-config.yml"), "run", "sh", "-c",
+             "i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.02; done; exit 7"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as rnx:
+        same(rnx.stdout.readline(), b"0\n")
+        for _ in range(ROUNDS):
+            restart(daemon)
+            time.sleep(0.2)
+        rest = rnx.stdout.read()
+    same(rest, "".join(f"{i}\n" for i in range(1, 60)).encode())
+    same(rnx.returncode, 7)
 
 
 @test
