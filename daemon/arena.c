@@ -3,10 +3,11 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "rpc/text.h"
 
 #define BLOCK_BYTES ((size_t)16 * 1024)
 
@@ -39,33 +40,6 @@ void *arena_take(struct arena *arena, size_t bytes)
 	return piece;
 }
 
-/* Length of the UTF-8 character at text, or 0 when there is none. */
-static size_t character(const unsigned char *text, size_t left)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = *text < 0x80	      ? 1
-		     : (*text & 0xe0) == 0xc0 ? 2
-		     : (*text & 0xf0) == 0xe0 ? 3
-		     : (*text & 0xf8) == 0xf0 ? 4
-					      : 0;
-	uint32_t point;
-
-	if (len <= 1)
-		return len;
-	if (len > left)
-		return 0;
-	point = *text & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		point = point << 6 | (text[i] & 0x3f);
-	}
-	if (point < least[len] || point > 0x10ffff ||
-	    (point >= 0xd800 && point <= 0xdfff))
-		return 0;
-	return len;
-}
-
 char *arena_text_max(struct arena *arena, const char *text, size_t max)
 {
 	static char empty[1];
@@ -79,7 +53,7 @@ char *arena_text_max(struct arena *arena, const char *text, size_t max)
 	if (!copy)
 		return empty;
 	while (n < len) {
-		size_t step = character((const unsigned char *)text + n, len - n);
+		size_t step = jl__rpc_character(text + n, len - n);
 
 		if (step) {
 			memcpy(copy + n, text + n, step);

@@ -11,6 +11,7 @@
 #include "services.h"
 #include "sse.h"
 
+/* At the latest: what is silent for half a minute is cut by many a machine on the way. */
 #define HEARTBEAT_USEC UINT64_C(15000000)
 #define ROOM ((size_t)32 * 1024)
 
@@ -26,6 +27,14 @@ struct sse {
 
 _Static_assert(ROOM >= SSE_EVENT_MAX, "an event fits");
 
+/* HTTP/1.1 has no PING: this stands for it. */
+static uint64_t heartbeat_usec(const struct serving *s)
+{
+	uint64_t usec = s->config->ping_usec;
+
+	return usec && usec < HEARTBEAT_USEC ? usec : HEARTBEAT_USEC;
+}
+
 static void beat(struct timer *timer)
 {
 	struct serving *s =
@@ -34,13 +43,13 @@ static void beat(struct timer *timer)
 	uint64_t now = monotonic_usec();
 
 	for (struct sse *sse = s->sses; sse; sse = sse->next) {
-		if (now - sse->last_usec < HEARTBEAT_USEC)
+		if (now - sse->last_usec < heartbeat_usec(s))
 			continue;
 		sse->heartbeat = true;
 		jl__rpc_call_wake(sse->follow.call);
 	}
 	if (s->sses)
-		loop_set_timer(s->loop, timer, now + HEARTBEAT_USEC / 3);
+		loop_set_timer(s->loop, timer, now + heartbeat_usec(s) / 3);
 }
 
 static void join(struct sse *sse)
@@ -53,7 +62,7 @@ static void join(struct sse *sse)
 	if (!s->heartbeat.at_usec) {
 		s->heartbeat.due = beat;
 		loop_set_timer(s->loop, &s->heartbeat,
-			       sse->last_usec + HEARTBEAT_USEC / 3);
+			       sse->last_usec + heartbeat_usec(s) / 3);
 	}
 }
 

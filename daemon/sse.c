@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rpc/text.h"
+
 /* Bytes at the end that begin a character and do not finish it. */
 static size_t half_character(const uint8_t *text, size_t len)
 {
@@ -51,36 +53,12 @@ static bool find_line(const struct sse_lines *lines, bool at_end, size_t *ret_le
 	return true;
 }
 
-static size_t character(const uint8_t *text, size_t left)
-{
-	size_t len = *text < 0x80	      ? 1
-		     : (*text & 0xe0) == 0xc0 ? 2
-		     : (*text & 0xf0) == 0xe0 ? 3
-		     : (*text & 0xf8) == 0xf0 ? 4
-					      : 0;
-
-	if (len == 0 || len > left)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	/* Overlong forms, surrogates, beyond the last plane. */
-	if ((len == 2 && text[0] < 0xc2) ||
-	    (len == 3 && text[0] == 0xe0 && text[1] < 0xa0) ||
-	    (len == 3 && text[0] == 0xed && text[1] > 0x9f) ||
-	    (len == 4 && text[0] == 0xf0 && text[1] < 0x90) ||
-	    (len == 4 && (text[0] > 0xf4 || (text[0] == 0xf4 && text[1] > 0x8f))))
-		return 0;
-	return len;
-}
-
 static size_t put_text(uint8_t *to, const uint8_t *text, size_t len)
 {
 	size_t n = 0;
 
 	while (len > 0) {
-		size_t step = character(text, len);
+		size_t step = jl__rpc_character((const char *)text, len);
 
 		if (step) {
 			memcpy(to + n, text, step);

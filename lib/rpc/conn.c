@@ -325,7 +325,6 @@ static void handshake(struct jl__rpc_conn *conn)
 		return;
 	}
 	proven(conn);
-	conn->more = jl__rpc_io_pending(&conn->io);
 }
 
 static int feed_protocol(struct jl__rpc_conn *conn, const uint8_t *data, size_t len)
@@ -398,7 +397,7 @@ static void receive(struct jl__rpc_conn *conn)
 	ssize_t n = 0;
 	bool gone = false;
 
-	conn->more = false;
+	conn->more = conn->dry = false;
 	if (conn->state == JL__RPC_LINGERING) {
 		discard(conn);
 		return;
@@ -420,10 +419,7 @@ static void receive(struct jl__rpc_conn *conn)
 	jl__rpc_conn_dirty(conn);
 	if (gone)
 		die(conn);
-	else if (n == -EAGAIN)
-		return;
-	conn->more = may_read(conn) &&
-		     (total >= JL__RPC_TURN_BYTES || jl__rpc_io_pending(&conn->io));
+	conn->dry = n == -EAGAIN;
 }
 
 void jl__rpc_conn_event(struct jl__rpc_conn *conn, uint32_t events)
@@ -489,8 +485,11 @@ void jl__rpc_conn_settle(struct jl__rpc_conn *conn)
 				    (conn->h2 && !nghttp2_session_want_read(conn->h2) &&
 				     !nghttp2_session_want_write(conn->h2))))
 			linger(conn);
-		/* No event tells of what OpenSSL holds already. */
-		if (!conn->more && may_read(conn) && jl__rpc_io_pending(&conn->io))
+		/*
+		 * No event tells of what OpenSSL holds already: from the end of the
+		 * handshake, or while it was not asked. Half a record is not to be had.
+		 */
+		if (!conn->dry && may_read(conn) && jl__rpc_io_pending(&conn->io))
 			conn->more = true;
 		if (r == 2 || conn->more)
 			jl__rpc_conn_dirty(conn);

@@ -43,7 +43,8 @@ struct jl__rpc_conn {
 	struct jl__rpc_conn *next, *prev; /* of the server */
 	struct jl__rpc_conn *next_dirty;
 	bool dirty;
-	bool more; /* stopped reading only for the others' sake */
+	bool more; /* OpenSSL holds what can be read */
+	bool dry;  /* reading found nothing more */
 	enum jl__rpc_state state;
 	uint32_t events; /* as epoll knows them */
 	struct jl__rpc_io io;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/parse.h"
+#include "rpc/text.h"
 
 /* 0 or -EBADMSG. */
 static int take_varint(struct jl__pb_walk *walk, uint64_t *ret)
@@ -198,16 +199,12 @@ char *jl__pb_clean(const char *text)
 	if (!copy)
 		return NULL;
 	while (left) {
-		size_t len = 1;
+		size_t len = jl__rpc_character(at, left);
 
-		while (len < 4 && len < left && !jl__is_utf8(at, len))
-			len++;
-		if (!jl__is_utf8(at, len)) {
+		if (!len)
 			*at = '?';
-			len = 1;
-		}
-		at += len;
-		left -= len;
+		at += len ? len : 1;
+		left -= len ? len : 1;
 	}
 	return copy;
 }

@@ -98,10 +98,11 @@ const char *jl__rpc_http_reason(unsigned status)
 	return "Other";
 }
 
-/* Length of the UTF-8 character at text, or 0. */
-static size_t character(const char *text, size_t left)
+size_t jl__rpc_character(const char *text, size_t left)
 {
-	for (size_t len = 1; len <= 4 && len <= left; len++)
+	if ((unsigned char)*text < 0x80)
+		return 1;
+	for (size_t len = 2; len <= 4 && len <= left; len++)
 		if (jl__is_utf8(text, len))
 			return len;
 	return 0;
@@ -121,7 +122,7 @@ void jl__rpc_showable(char to[JL__RPC_TEXT_MAX], const char *text, size_t len)
 	size_t at = 0;
 
 	while (len) {
-		size_t n = character(text, len);
+		size_t n = jl__rpc_character(text, len);
 
 		if (at + (n ? n : 1) >= JL__RPC_TEXT_MAX)
 			break;

@@ -12,6 +12,8 @@
 /* Every byte may become three. */
 #define JL__RPC_PERCENT_MAX (3 * JL__RPC_TEXT_MAX)
 
+/* Bytes of the UTF-8 character at text, of which there is at least one byte; 0: none. */
+size_t jl__rpc_character(const char *text, size_t left);
 /*
  * Makes any bytes fit to be shown: one line of UTF-8, control characters and what is no
  * UTF-8 become "?". Cut at a whole character.

@@ -28,16 +28,17 @@ def refused(wanted, part, *args, **fields):
     has(text, part)
 
 
-def curl(path, *args, output=True):
+def curl(path, *args, output=True, which=None):
     """Body of a GET, with the admin's certificate."""
+    which = which or daemon
     files = []
-    for number, text in enumerate(daemon.credentials("admin")):
-        files.append(os.path.join(daemon.folder, f"curl{number}"))
+    for number, text in enumerate(which.credentials("admin")):
+        files.append(os.path.join(which.folder, f"curl{number}"))
         if not os.path.exists(files[-1]):
             with open(files[-1], "wb") as file:
                 file.write(text)
     command = ["curl", "-sN", "-m", str(PATIENCE), "--cert", files[0], "--key", files[1],
-               "--cacert", files[2], *args, f"https://127.0.0.1:{daemon.port}{path}"]
+               "--cacert", files[2], *args, f"https://127.0.0.1:{which.port}{path}"]
     if not output:
         return subprocess.Popen(command, stdout=subprocess.PIPE)
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
@@ -418,16 +419,41 @@ def output_comes_as_events_and_goes_on_by_id():
 
 @test
 def events_come_as_they_happen():
-    uuid = client.run("sh", "-c", "echo now; sleep 1000")
+    # By then the reader waits; a sign of life would take it along.
+    uuid = client.run("sh", "-c", "sleep 1; echo now; sleep 1; echo again; sleep 1000")
     process = curl(f"/v1/jobs/{uuid}/log", output=False)
     text = b""
-    while b"now" not in text:
+    while b"again" not in text:
         text += process.stdout.read1(4096)
+        if b"\n:\n" in text:
+            raise AssertionError(text)
     client.job("StopJob", uuid=uuid, force=True)
     text += process.stdout.read()
     process.wait()
     _, end = events(text)
     same(end["status"], "STOPPED")
+
+
+@test
+def events_come_while_somebody_waits_for_them_and_silence_gives_a_sign():
+    other = Daemon(grpc_keepAliveTime="500ms", grpc_keepAliveTimeout="20s").start()
+    admin = Client(other.channel())
+    for version in ("--http1.1", "--http2"):
+        uuid = admin.run("sh", "-c", "sleep 3; echo later; sleep 100")
+        process = curl(f"/v1/jobs/{uuid}/log", version, output=False, which=other)
+        text = b""
+        while b"later" not in text:
+            piece = process.stdout.read1(4096)
+            if not piece:
+                raise AssertionError(text)
+            text += piece
+        head, _, _ = text.partition(b"id:")
+        # A comment, which clients pass over.
+        if b"retry: 2000\n\n" + b":\n\n" * 2 not in head or len(head) > 60:
+            raise AssertionError(text)
+        admin.job("StopJob", uuid=uuid, force=True)
+        process.stdout.read()
+        process.wait()
 
 
 @test

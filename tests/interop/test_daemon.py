@@ -255,6 +255,8 @@ def rnx_answers_pings_while_nobody_reads_what_it_prints():
     admin = Client(strict.channel())
     uuid = admin.run("sh", "-c", "head -c 30000000 /dev/zero; echo end")
     admin.wait(uuid)
+    # This one answers only while it calls.
+    admin.channel.close()
     with subprocess.Popen(
             [RNX, "--config", os.path.join(strict.conf, "rnx-config.yml"), "log", uuid],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -263,6 +265,9 @@ def rnx_answers_pings_while_nobody_reads_what_it_prints():
         time.sleep(4)
         same(len(process.stdout.read()), 30000003)
         same((process.wait(PATIENCE), process.stderr.read()), (0, b""))
+    # It would have come back by itself, and nobody would have seen it.
+    if "does not answer" in strict.log():
+        raise AssertionError(strict.log())
 
 
 @test

@@ -127,6 +127,82 @@ START_TEST(a_request_may_come_with_the_end_of_the_handshake)
 }
 END_TEST
 
+/* What waits behind an answer lies in OpenSSL as well. */
+START_TEST(a_request_may_wait_behind_the_answer_to_another)
+{
+	/* More than is read at once: the second one is not taken before the first is
+	   answered. */
+	static char two[] = "GET /v1/hello/1 HTTP/1.1\r\nHost: x\r\n\r\n"
+			    "GET /v1/hello/2 HTTP/1.1\r\nHost: x\r\n\r\n"
+			    "GET /v1/hello/3 HTTP/1.1\r\nHost: x\r\n\r\n";
+	SSL *ssl = tls_of(&authority()->viewer, H1);
+	int fd = raw_connect(running.port), n;
+	char reply[8192];
+	size_t len = 0;
+
+	ck_assert(shake_hands(ssl, fd));
+	send_all(fd, SSL_get_wbio(ssl));
+	/* A record each, and all of them in one piece. */
+	for (const char *at = two; *at; at += n) {
+		n = (int)(strstr(at, "\r\n\r\n") - at) + 4;
+		ck_assert_int_eq(SSL_write(ssl, at, n), n);
+	}
+	send_all(fd, SSL_get_wbio(ssl));
+	reply[0] = '\0';
+	while (!strstr(reply, "\"id\":\"3\"")) {
+		n = SSL_read(ssl, reply + len, (int)(sizeof(reply) - 1 - len));
+		if (n > 0)
+			len += (size_t)n;
+		else
+			ck_assert(receive_some(fd, SSL_get_rbio(ssl)));
+		reply[len] = '\0';
+	}
+	SSL_free(ssl);
+	(void)close(fd);
+}
+END_TEST
+
+/* Processor time of the server, in ticks. */
+static unsigned long server_ticks(void)
+{
+	unsigned long user = 0, system = 0;
+	char path[64];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", running.pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file,
+				"%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u "
+				"%*u %lu %lu",
+				&user, &system),
+			 2);
+	(void)fclose(file);
+	return user + system;
+}
+
+/* Nothing can be done with half a record, and so nothing is done. */
+START_TEST(half_a_record_does_not_keep_the_server_turning)
+{
+	SSL *ssl = tls_of(&authority()->viewer, H1);
+	int fd = raw_connect(running.port);
+	unsigned long before;
+	char *data;
+
+	ck_assert(get(ssl, fd));
+	ck_assert_int_eq(SSL_write(ssl, BYTES("GET /healthz HTTP/1.1\r\n")), 23);
+	ck_assert_int_gt(BIO_get_mem_data(SSL_get_wbio(ssl), &data), 20);
+	raw_write(fd, data, 20);
+	(void)server_count(&running, "connections");
+	before = server_ticks();
+	(void)poll(NULL, 0, 500);
+	/* Of fifty, or of however many it gets on this machine. */
+	ck_assert_uint_le(server_ticks() - before, 2);
+	SSL_free(ssl);
+	(void)close(fd);
+}
+END_TEST
+
 static const struct {
 	const char *offered, *chosen; /* NULL: there is no connection */
 } protocols[] = {
@@ -311,6 +387,8 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(tests, begin, end);
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, a_request_may_come_with_the_end_of_the_handshake);
+	tcase_add_test(tests, a_request_may_wait_behind_the_answer_to_another);
+	tcase_add_test(tests, half_a_record_does_not_keep_the_server_turning);
 	tcase_add_loop_test(tests, the_protocol_is_chosen_in_the_handshake, 0,
 			    sizeof(protocols) / sizeof(*protocols));
 	tcase_add_test(tests, who_was_revoked_meanwhile_does_not_get_in);
