@@ -222,8 +222,9 @@ void jl__watch_drain(jl_node *node)
 			const struct inotify_event *event =
 				(const struct inotify_event *)(events + at);
 
-			if (event->wd != node->inotify_store &&
-			    !(event->mask & IN_IGNORED))
+			if (event->wd == node->inotify_store)
+				node->written = true;
+			else if (!(event->mask & IN_IGNORED))
 				node->look = true;
 			at += (ssize_t)sizeof(*event) + event->len;
 		}

@@ -24,6 +24,9 @@
 #include "node/node.h"
 #include "spawn/durable.h"
 
+/* Until a writer is looked at again: about as long as a disk takes. */
+#define WRITING_USEC 2000
+
 /* ---- taking over ---- */
 
 /* NULL: the process that had it closed its node. */
@@ -352,6 +355,25 @@ int jl__glance(jl_node *node, jl_error **err)
 	return 0;
 }
 
+/*
+ * Whether others have changed something. The event comes with the writing, and what was
+ * written can be seen when it is on the disk: until then it is looked for again.
+ */
+static int see_changes(jl_node *node, bool *ret, jl_error **err)
+{
+	bool settled = true;
+	int r = 0;
+
+	if (node->written)
+		r = jl__store_settled(node->store, &settled, err);
+	if (r == 0 && !settled)
+		r = jl__node_again(node, jl__now_usec() + WRITING_USEC, err);
+	if (r < 0)
+		return r;
+	node->written = !settled;
+	return jl__store_changed(node->store, ret, err);
+}
+
 int jl__look(jl_node *node, jl_error **err)
 {
 	bool changed = false;
@@ -362,7 +384,7 @@ int jl__look(jl_node *node, jl_error **err)
 	if (r == 0)
 		r = jl__failed_note(node, err);
 	if (r == 0)
-		r = jl__store_changed(node->store, &changed, err);
+		r = see_changes(node, &changed, err);
 	if (r < 0 || (!changed && !node->look && !jl__keeper_gone(node)))
 		return r;
 	node->look = false;

@@ -77,6 +77,7 @@ struct jl_node {
 	jl_sched *sched;
 	uint64_t seen_change;
 	bool look;		  /* active jobs are to be looked at */
+	bool written;		  /* what is in the store's log may not be seen yet */
 	uint64_t retained_change; /* when retention was last seen to */
 	uint64_t retained_usec;
 	uint64_t again_usec; /* when jl__node_again() wants it; UINT64_MAX: not */

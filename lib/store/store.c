@@ -16,8 +16,9 @@
 #define BUSY_STEPS 2000
 #define BUSY_STEP_MAX_NSEC 5000000
 
-/* Pages in SQLite's log before they are taken into the file, and it begins anew. The first
- * process to open the store reads all of it: this keeps that below a millisecond. */
+/* Pages in SQLite's log before they are taken into the file, and it begins anew. The
+ * first process to open the store reads all of it: this keeps that below a millisecond.
+ */
 #define WAL_PAGES_MAX 256
 
 int jl__store_fail(struct jl__store *store, int code, jl_error **err)
@@ -179,8 +180,8 @@ static int set_up(struct jl__store *store, jl_error **err)
 		return jl__store_fail(store, r, err);
 	(void)store->sqlite->busy_handler(store->db, wait_for_lock, NULL);
 	(void)store->sqlite->wal_hook(store->db, note_pages, store);
-	/* The last one to close would take the log in and remove it, and the next one make
-	 * it anew: five flushes for each rnx that is alone. See take_in_log(). */
+	/* The last one to close would take the log in and remove it, and the next one
+	 * make it anew: five flushes for each rnx that is alone. See take_in_log(). */
 	r = store->sqlite->db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 				     NULL);
 	if (r != SQLITE_OK)
@@ -324,6 +325,22 @@ int jl__store_begin(struct jl__store *store, bool durable, jl_error **err)
 		r = jl__store_run(store, ST_BEGIN, err);
 	store->in_transaction = r == 0;
 	return r;
+}
+
+int jl__store_settled(struct jl__store *store, bool *ret, jl_error **err)
+{
+	int r;
+
+	(void)store->sqlite->busy_handler(store->db, NULL, NULL);
+	r = jl__store_run(store, ST_BEGIN, err);
+	(void)store->sqlite->busy_handler(store->db, wait_for_lock, NULL);
+	store->in_transaction = r == 0;
+	jl__store_rollback(store);
+	*ret = r == 0;
+	if (r != -EBUSY)
+		return r;
+	jl__error_clear(err);
+	return 0;
 }
 
 int jl__store_commit(struct jl__store *store, jl_error **err)

@@ -110,6 +110,11 @@ int jl__store_open(const char *path, struct jl__store **ret, jl_error **err);
 struct jl__store *jl__store_close(struct jl__store *store);
 /* Whether another connection has changed something since the last call. */
 int jl__store_changed(struct jl__store *store, bool *ret, jl_error **err);
+/*
+ * Whether nobody is writing at this moment. SQLite's log is written, and flushed, before
+ * what is in it can be seen; when nobody is at it, all of it can be seen or never will.
+ */
+int jl__store_settled(struct jl__store *store, bool *ret, jl_error **err);
 
 /* Takes the write lock. A durable transaction is on the disk when commit returns; others
  * survive the end of the process, and may be missing, whole, after a power cut. */

@@ -274,6 +274,43 @@ START_TEST(deletions_killed_at_any_moment)
 }
 END_TEST
 
+/* ---- what others do ---- */
+
+/* Nobody is killed, but the same question: what is there is seen by whoever waits. */
+START_TEST(a_change_wakes_who_waits_in_another_process)
+{
+	int status;
+
+	set_seed();
+	for (int i = 0; i < 20; i++) {
+		jl_submission *sub = script("exit 0");
+		double end = now() + 20 * patience;
+		pid_t child;
+		char *id;
+
+		ck_ok(jl_submission_set_due(sub, (uint64_t)(time(NULL) + 3600) * 1000000,
+					    &err));
+		id = submit(sub);
+		child = fork();
+		ck_assert_int_ge(child, 0);
+		if (child == 0) {
+			node = open_node();
+			_exit(jl_node_wait(node, id, JL_FOREVER, &err) == 0 ? 0 : 1);
+		}
+		pause_for(0.01 + some(0.02));
+		ck_ok(jl_node_cancel(node, id, &err));
+		while (waitpid(child, &status, WNOHANG) == 0) {
+			if (now() > end)
+				(void)kill(child, SIGKILL);
+			pause_for(0.005);
+		}
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+			      "round %d: it waits for ever", i);
+		free(id);
+	}
+}
+END_TEST
+
 /* ---- supervisors ---- */
 
 START_TEST(a_dead_supervisor_loses_jobs_and_says_so)
@@ -402,6 +439,7 @@ static void add(TCase *tcase)
 	tcase_add_checked_fixture(tcase, node_set_up, node_tear_down);
 	tcase_add_test(tcase, callers_killed_at_any_moment);
 	tcase_add_test(tcase, deletions_killed_at_any_moment);
+	tcase_add_test(tcase, a_change_wakes_who_waits_in_another_process);
 	tcase_add_loop_test(tcase, a_start_that_was_never_begun_is_made_again, 0, 3);
 	tcase_add_test(tcase, a_dead_supervisor_loses_jobs_and_says_so);
 }
