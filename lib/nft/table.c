@@ -25,7 +25,7 @@
 #include "nft/nft-priv.h"
 
 /* Moves with every change of the rules: a table of another make is replaced. */
-#define COMMENT "made by joblet, rules 4"
+#define COMMENT "made by joblet, rules 5"
 
 #define STATE_INVALID 1u
 #define STATE_ESTABLISHED 2u
@@ -297,6 +297,14 @@ static void inward(struct jl__buf *batch)
 	const uint8_t family = NFPROTO_INET;
 	struct jl__rule rule;
 
+	/* No job is out there: what says so would be taken for part of a conversation
+	 * between two of them. */
+	jl__rule_begin(&rule, batch, family, "inward");
+	is_ipv4(&rule);
+	jl__rule_payload(&rule, NH, 12, 4, 0);
+	jl__rule_in_set(&rule, 0, "members");
+	jl__rule_verdict(&rule, NF_DROP, NULL);
+	jl__rule_end(&rule);
 	jl__rule_begin(&rule, batch, family, "inward");
 	jl__rule_ct_direction(&rule, IP_CT_DIR_ORIGINAL);
 	jl__rule_ct_bits(&rule, NFT_CT_STATUS, IPS_EXPECTED);

@@ -7,7 +7,7 @@
  *   net_peer reach MSEC TARGET…      tcp:ADDRESS:PORT, udp:…, large:… (a datagram in
  *                                    fragments); prints the answers. Waits for those
  *                                    with a + in front, and MSEC for any other
- *   net_peer ask FROM ADDRESS PORT MSEC
+ *   net_peer ask FROM ADDRESS PORT MSEC [stay]
  *                                    by a datagram from a port of its own
  *   net_peer hear PORT MSEC          says whether a datagram came
  *   net_peer invite ADDRESS PORT     asks for a connection to a port of its own, as FTP
@@ -329,7 +329,9 @@ static int ask(char **arg)
 	if (fd < 0 || make_address(arg[1], arg[2], &to) < 0 ||
 	    sendto(fd, "?\n", 2, 0, (struct sockaddr *)&to, sizeof(to)) != 2)
 		return fail("ask");
-	return await(fd, (int)strtol(arg[3], NULL, 10));
+	(void)await(fd, (int)strtol(arg[3], NULL, 10));
+	(void)fflush(stdout);
+	return arg[4] ? pause() : 0;
 }
 
 /* Until the other side has acknowledged it. */
@@ -458,7 +460,7 @@ int main(int argc, char **argv)
 		return reach((int)strtol(argv[2], NULL, 10), argv + 3);
 	if (argc == 5 && (strcmp(argv[1], "put") == 0 || strcmp(argv[1], "get") == 0))
 		return transfer(argv[1], argv[2], argv[3], argv[4]);
-	if (argc == 6 && strcmp(argv[1], "ask") == 0)
+	if (argc >= 6 && strcmp(argv[1], "ask") == 0)
 		return ask(argv + 2);
 	if (argc == 4 && strcmp(argv[1], "invite") == 0)
 		return invite(argv + 2);

@@ -160,6 +160,40 @@ START_TEST(a_job_gets_nothing_that_is_for_the_machine)
 }
 END_TEST
 
+static uint64_t received(const struct run *job)
+{
+	struct jl_stats stats = { .size = sizeof(stats) };
+
+	ck_ok(jl_job_get_stats(job->job, &stats, &err));
+	return stats.net_received_packets;
+}
+
+/* To the kernel it is the same conversation, whichever way it comes. */
+START_TEST(nobody_outside_speaks_for_a_job)
+{
+	jl_job_spec *spec;
+	struct run server;
+	uint64_t before;
+
+	serve(&server, "bridge", "server");
+	spec = peer("bridge", NULL, "ask", JOB_PORT, jl_job_get_address(server.job), PORT,
+		    "60000", "stay", NULL);
+	run_start(&run, spec);
+	jl_job_spec_free(spec);
+	run_until(&run, "server ");
+	before = received(&server);
+	(void)run_at(true,
+		     "ip addr add %s/32 dev lo; ip route add %s via " MACHINE " src %s;"
+		     "%s ask " JOB_PORT " %s " PORT " 300; ip addr del %s/32 dev lo",
+		     jl_job_get_address(run.job), jl_job_get_address(server.job),
+		     jl_job_get_address(run.job), peer_path,
+		     jl_job_get_address(server.job), jl_job_get_address(run.job));
+	ck_assert_uint_eq(received(&server), before);
+	serve_end(&run);
+	serve_end(&server);
+}
+END_TEST
+
 /* ---- datagrams in pieces ---- */
 
 START_TEST(fragments_go_where_whole_datagrams_do)
@@ -193,6 +227,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, a_published_port_ends_with_its_job);
 	tcase_add_test(tcase, a_restricted_job_hears_nobody_an_earlier_one_has_asked);
 	tcase_add_test(tcase, a_job_gets_nothing_that_is_for_the_machine);
+	tcase_add_test(tcase, nobody_outside_speaks_for_a_job);
 	tcase_add_test(tcase, fragments_go_where_whole_datagrams_do);
 }
 
