@@ -8,6 +8,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 int cmd_cert(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_hold(int argc, char **argv);
 
 /* "joblet: …" on stderr. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

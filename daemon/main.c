@@ -18,6 +18,8 @@ static const char usage[] =
 	"    says what is wrong with a configuration\n"
 	"joblet cert init|client|server|revoke|list ...\n"
 	"    makes certificates and configurations; see joblet cert --help\n"
+	"joblet hold\n"
+	"    keeps the control group of jobs, for joblet-jobs.service\n"
 	"joblet version\n"
 	"\n"
 	"--config FILE   instead of $JOBLET_CONFIG_PATH or the first there is of\n"
@@ -68,6 +70,8 @@ int main(int argc, char **argv)
 		return finish(cmd_cert(argc - 1, argv + 1));
 	if (argc > 1 && strcmp(argv[1], "check") == 0)
 		return finish(cmd_check(argc - 1, argv + 1));
+	if (argc > 1 && strcmp(argv[1], "hold") == 0)
+		return finish(cmd_hold(argc - 1, argv + 1));
 	while ((option = getopt_long(argc, argv, "+c:hv", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

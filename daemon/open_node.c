@@ -4,11 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <joblet/net.h>
 
-#define CGROUP_MOUNT "/sys/fs/cgroup"
+#include "group.h"
 
 /* An error of the library as a sentence of ours. */
 static int failed(struct sentence *why, int r, jl_error *err, const char *what)
@@ -24,55 +23,6 @@ static int failed(struct sentence *why, int r, jl_error *err, const char *what)
 static void take_log(void *data, int level, const char *module, const char *text)
 {
 	journal_log(data, level, "%s: %s", module, text);
-}
-
-static bool is_folder(const char *mount, const char *path)
-{
-	char full[4096];
-	struct stat st;
-
-	return snprintf(full, sizeof(full), "%s%s", mount, path) < (int)sizeof(full) &&
-	       stat(full, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Group of this process in the unified hierarchy; "" when that cannot be told. */
-static void own_group(char *to, size_t size)
-{
-	FILE *file = fopen("/proc/self/cgroup", "re");
-	char line[4096];
-
-	*to = 0;
-	while (file && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "0::", 3) != 0)
-			continue;
-		line[strcspn(line, "\n")] = 0;
-		(void)snprintf(to, size, "%s", line + 3);
-	}
-	if (file)
-		(void)fclose(file);
-}
-
-static int set_base(struct serving *s, struct sentence *why)
-{
-	const char *path = s->config->cgroup_base;
-	jl_error *err = NULL;
-	char own[4096];
-	int r;
-
-	if (!*path)
-		return 0;
-	path += strlen(CGROUP_MOUNT);
-	/* The service's own group, as systemd makes it: nothing to set. */
-	own_group(own, sizeof(own));
-	if (strcmp(own, path) == 0)
-		return 0;
-	if (!is_folder(CGROUP_MOUNT, path) && !is_folder(CGROUP_MOUNT "/unified", path))
-		return fail(why, -ENOENT,
-			    "cgroup.baseDir %s does not exist; leave it out to use the "
-			    "service's own group, which is %s%s",
-			    s->config->cgroup_base, CGROUP_MOUNT, *own ? own : "/");
-	r = jl_ctx_set_cgroup_base(s->ctx, path, &err);
-	return r < 0 ? failed(why, r, err, "cgroup.baseDir") : 0;
 }
 
 static int set_numbers(const struct jl__server_config *c, jl_node_config *config,
@@ -159,7 +109,7 @@ int open_node(struct serving *s, struct sentence *why)
 	if (r < 0)
 		return failed(why, r, err, "");
 	jl_ctx_set_log(s->ctx, take_log, s->journal);
-	r = set_base(s, why);
+	r = group_choose(s, why);
 	if (r == 0 && *s->config->state_dir) {
 		r = jl_ctx_set_state_dir(s->ctx, s->config->state_dir, &err);
 		if (r < 0)

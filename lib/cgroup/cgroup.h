@@ -34,6 +34,9 @@ enum {
 
 #define JL__CG_MAX 8 /* hierarchies in use at the same time */
 
+/* Leaf of a base for processes that are not jobs: v2 has none beside divided groups. */
+#define JL__CG_MAIN "joblet-main"
+
 struct jl__cg_hierarchy {
 	int version;	 /* 1 or 2 */
 	uint32_t offers; /* JL__CG_ bits served from here, each by one hierarchy only */
@@ -77,7 +80,7 @@ struct jl__cg_nest {
 /*
  * Creates the nest: v2 controllers enabled stepwise from the base, v1 cpuset filled in.
  * A hierarchy the caller may not write to is left out (its offers are then missing).
- * may_move: the calling process may be moved into the leaf "joblet-main" of the base when
+ * may_move: the calling process may be moved into the leaf JL__CG_MAIN of the base when
  * it is the only process there and v2 forbids controllers otherwise. id: 1 to 56
  * characters of [A-Za-z0-9_-], not "main"; no dot, so that no unit of a service manager
  * is ever taken for a nest. Codes: -EINVAL (id), -ENOMEM, -EEXIST, -EMFILE, -ENFILE;

@@ -10,7 +10,6 @@
 #include "cgroup/cgroup-priv.h"
 #include "sys/sys.h"
 
-#define MAIN_LEAF "joblet-main"
 #define REMEDY                                                                       \
 	"start from a delegated group (systemd-run --scope -p Delegate=yes) or set " \
 	"another base"
@@ -129,10 +128,10 @@ static int move_self(int base, const char *members)
 	(void)snprintf(self, sizeof(self), "%ld", jl__sys_getpid());
 	if (strcmp(members, self) != 0)
 		return -EBUSY;
-	r = (int)jl__sys_mkdirat(base, MAIN_LEAF, 0755);
+	r = (int)jl__sys_mkdirat(base, JL__CG_MAIN, 0755);
 	if (r < 0 && r != -EEXIST)
 		return r;
-	return jl__cg_write(base, MAIN_LEAF "/cgroup.procs", "0");
+	return jl__cg_write(base, JL__CG_MAIN "/cgroup.procs", "0");
 }
 
 static int busy(const struct jl__cg_hierarchy *hierarchy, struct jl__buf *why)

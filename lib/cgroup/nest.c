@@ -14,7 +14,6 @@
 #include "sys/sys.h"
 
 #define PREFIX "joblet-"
-#define MAIN_LEAF "joblet-main"
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 /* Each turn lost means that a sweep ran in between; this many in a row means something
  * else. */
@@ -30,7 +29,7 @@ static bool is_nest_name(const char *name)
 
 	return len > strlen(PREFIX) && len < sizeof(((struct jl__cg_nest *)0)->name) &&
 	       strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
-	       strcmp(name, MAIN_LEAF) != 0 && strspn(name, NAME_CHARS) == len;
+	       strcmp(name, JL__CG_MAIN) != 0 && strspn(name, NAME_CHARS) == len;
 }
 
 static int lock(int fd, int how)

@@ -104,7 +104,7 @@ static void leave_main(char *path)
 {
 	char *slash = strrchr(path, '/');
 
-	if (slash && strcmp(slash, "/joblet-main") == 0)
+	if (slash && strcmp(slash, "/" JL__CG_MAIN) == 0)
 		slash[slash == path] = '\0';
 }
 

@@ -86,6 +86,7 @@ struct birth {
 	int program;
 	int socket;
 	int null;
+	int cgroup;	  /* where the supervisor is born, or -EBADF */
 	uint64_t flags;	  /* of the supervisor's own clone */
 	char *stack;	  /* of the second child */
 	char uid_map[32]; /* empty: no user namespace */
@@ -165,8 +166,13 @@ static int first_child(void *arg)
 		.stack = (uintptr_t)birth->stack,
 		.stack_size = STACK_BYTES,
 	};
-	long pid = jl__sys_clone3_call(&args, sizeof(args), second_child, birth);
+	long pid;
 
+	if (birth->cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)birth->cgroup;
+	}
+	pid = jl__sys_clone3_call(&args, sizeof(args), second_child, birth);
 	return pid < 0 ? fail_birth(birth, 3, pid) : 0;
 }
 
@@ -363,13 +369,29 @@ static const char *birth_step(int step)
 	}
 }
 
-static int bring_up(struct jl__link *link, jl_error **err)
+/*
+ * Where a group of its own is held for jobs, the supervisor belongs there as they do: who
+ * looks after the caller's group does not find it there when the caller is gone. -EBADF:
+ * it stays with the caller.
+ */
+static int main_group(const struct jl__link *link, const struct jl__cg_tree *tree)
+{
+	int fd = -EBADF;
+
+	if (link->ctx->cgroup_base && link->privileged && tree->count &&
+	    tree->list[0].version == 2)
+		fd = openat(tree->list[0].base_fd, JL__CG_MAIN,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -EBADF : fd;
+}
+
+static int bring_up(struct jl__link *link, const struct jl__cg_tree *tree, jl_error **err)
 {
 	struct birth plan = {
 		.flags = CLONE_NEWPID | (link->privileged ? 0 : CLONE_NEWUSER),
 		.pidfd = -EBADF,
 	};
-	_cleanup_close_ int program = -EBADF, theirs = -EBADF;
+	_cleanup_close_ int program = -EBADF, theirs = -EBADF, group = -EBADF;
 	struct birth *birth;
 	int pair[2], r;
 
@@ -393,6 +415,7 @@ static int bring_up(struct jl__link *link, jl_error **err)
 	plan.program = program;
 	plan.socket = theirs;
 	plan.null = link->devnull;
+	plan.cgroup = group = main_group(link, tree);
 	if (!link->privileged) {
 		plan.own_memory = prctl(PR_GET_DUMPABLE) != 1;
 		(void)snprintf(plan.uid_map, sizeof(plan.uid_map), "0 %ld 1\n",
@@ -440,7 +463,7 @@ int jl__link_start(struct jl__link *link, jl_error **err)
 			       &link->nest_why, err);
 	if (r < 0)
 		return r;
-	r = bring_up(link, err);
+	r = bring_up(link, tree, err);
 	if (r == 0)
 		r = say_hello(link, tree, err);
 	if (r == 0 && epoll_ctl(link->ctx->epoll_fd, EPOLL_CTL_ADD, link->fd, &event) < 0)

@@ -346,14 +346,19 @@ def skip(reason):
     sys.exit(0)
 
 
-def prepare(build, programs):
-    """Check the tools, get the kernel, make the disk."""
-    tree = Tree(build)
+def check_tools():
+    """Whatever is missing, this cannot run."""
     for tool, package in ((QEMU, ""), ("busybox", "busybox-static"),
                           ("mke2fs", "e2fsprogs"), ("debugfs", "e2fsprogs")):
         if not (image.find(tool) or shutil.which(tool)):
             extra = f" (package {package})" if package else ""
             skip(f"{tool} is not installed{extra}")
+
+
+def prepare(build, programs):
+    """Check the tools, get the kernel, make the disk."""
+    tree = Tree(build)
+    check_tools()
     folder = os.path.join(tree.build, "vm")
     os.makedirs(folder, exist_ok=True)
     try:
