@@ -81,11 +81,20 @@ static int watch(jl_node *node, int fd, jl_error **err)
 	return 0;
 }
 
-/* Every commit of any process writes to the log of the store. */
+/*
+ * Every commit of any process writes to the log of the store. Watched by those who wait
+ * for something, and not by a command that ends at once: the end of a watch makes that of
+ * the program wait for the kernel (logs/watcher.c).
+ */
 static int watch_store(jl_node *node, jl_error **err)
 {
-	_cleanup_free_ char *wal = jl__format("%s/" STORE "-wal", node->path);
+	_cleanup_free_ char *wal = NULL;
+	int r;
 
+	if (node->inotify_fd >= 0)
+		return 0;
+	node->look = true;
+	wal = jl__format("%s/" STORE "-wal", node->path);
 	if (!wal)
 		return jl__oom(err);
 	node->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -94,9 +103,11 @@ static int watch_store(jl_node *node, jl_error **err)
 			err, -errno,
 			"cannot watch the store for changes (raise fs.inotify.max_user_instances)");
 	node->inotify_store = inotify_add_watch(node->inotify_fd, wal, IN_MODIFY);
-	if (node->inotify_store < 0)
-		return jl__fail_errno(err, -errno, "cannot watch %s", wal);
-	return watch(node, node->inotify_fd, err);
+	r = node->inotify_store < 0 ? jl__fail_errno(err, -errno, "cannot watch %s", wal)
+				    : watch(node, node->inotify_fd, err);
+	if (r < 0)
+		node->inotify_fd = jl__close(node->inotify_fd);
+	return r;
 }
 
 static int open_store(jl_node *node, jl_error **err)
@@ -118,11 +129,12 @@ static int open_events(jl_node *node, jl_error **err)
 	node->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (node->epoll_fd < 0)
 		return jl__fail_errno(err, -errno, "cannot make the node's descriptor");
-	r = watch_store(node, err);
-	if (r == 0)
-		r = jl_sched_new(&node->sched, err);
+	r = jl_sched_new(&node->sched, err);
 	if (r == 0)
 		r = watch(node, jl_sched_get_fd(node->sched), err);
+	/* Whoever waits looks first, and begins to watch. */
+	if (r == 0)
+		r = jl__node_again(node, 1, err);
 	return r < 0 ? r : watch(node, jl_ctx_get_fd(node->own), err);
 }
 
@@ -302,7 +314,9 @@ int jl_node_process(jl_node *node, jl_error **ret_err)
 	while (jl_sched_take(node->sched, jl__now_usec(), &key) == 1)
 		if (key == TIMER_AGAIN)
 			node->again_usec = UINT64_MAX;
-	r = jl__look(node, ret_err);
+	r = watch_store(node, ret_err);
+	if (r == 0)
+		r = jl__look(node, ret_err);
 	if (r == 0)
 		r = jl__due_run(node, ret_err);
 	if (r == 0)

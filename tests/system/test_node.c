@@ -524,6 +524,35 @@ START_TEST(changes_are_seen_by_everybody)
 }
 END_TEST
 
+/* A command that asks something and ends takes no inotify instance; who waits does, and
+ * is told of all that came before. */
+START_TEST(who_waits_is_woken_by_others)
+{
+	jl_node *other = open_node();
+	struct pollfd ready = { .fd = jl_node_get_fd(other), .events = POLLIN };
+	jl_job_list *list;
+	jl_job_info *info;
+	char *id;
+	int before;
+
+	ck_ok(jl_node_list(other, 0, NULL, 0, 0, &list, &err));
+	jl_job_list_free(list);
+	before = fd_count(getpid());
+	ck_assert_int_eq(poll(&ready, 1, 0), 1);
+	ck_ok(jl_node_process(other, &err));
+	ck_assert_int_eq(fd_count(getpid()), before + 1);
+	ck_assert_int_eq(poll(&ready, 1, 0), 0);
+	id = submit_script("exit 0");
+	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+	ck_ok(jl_node_process(other, &err));
+	ck_assert_int_eq(jl_node_next_change(other, &info, &err), 1);
+	ck_assert_str_eq(jl_job_info_get_id(info), id);
+	jl_job_info_free(info);
+	ck_ends(id, JL_STATE_COMPLETED, 0);
+	free(id);
+}
+END_TEST
+
 /* Nothing to do: it does not wake up again and again, its own writes included. */
 START_TEST(an_idle_node_sleeps)
 {
@@ -576,6 +605,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, folders_of_nobody_go_with_the_next_start_of_the_machine);
 	tcase_add_test(tcase, lists_have_pages);
 	tcase_add_test(tcase, changes_are_seen_by_everybody);
+	tcase_add_test(tcase, who_waits_is_woken_by_others);
 	tcase_add_test(tcase, an_idle_node_sleeps);
 	tcase_add_test(tcase, a_closed_node_lets_go_of_its_jobs);
 }
