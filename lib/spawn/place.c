@@ -84,7 +84,7 @@ int jl__place_look(struct jl__link *link, const jl_job_spec *spec, char **ret_sh
 			net = jl_net_list_get(list, i);
 	if (!net) {
 		r = jl__fail(err, -ENOENT, "there is no network \"%s\"", name);
-	} else if (access(jl__net_shown(net), F_OK) == 0) {
+	} else if (jl__net_shown(net) && access(jl__net_shown(net), F_OK) == 0) {
 		*ret_shown = jl__strdup(jl__net_shown(net));
 		r = *ret_shown ? 0 : jl__oom(err);
 	}
