@@ -25,7 +25,7 @@
 #include "nft/nft-priv.h"
 
 /* Moves with every change of the rules: a table of another make is replaced. */
-#define COMMENT "made by joblet, rules 5"
+#define COMMENT "made by joblet, rules 6"
 
 #define STATE_INVALID 1u
 #define STATE_ESTABLISHED 2u
@@ -180,6 +180,7 @@ static void to_host(struct jl__buf *batch)
 
 	jl__rule_begin(&rule, batch, family, "input");
 	jl__rule_iif_group(&rule, JL__NFT_BRIDGES);
+	jl__rule_ct_direction(&rule, IP_CT_DIR_REPLY);
 	jl__rule_ct_bits(&rule, NFT_CT_STATE, ANSWERS);
 	jl__rule_verdict(&rule, NF_ACCEPT, NULL);
 	jl__rule_end(&rule);
