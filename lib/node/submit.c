@@ -24,7 +24,9 @@ struct handing {
 	const char *socket; /* NULL: it starts later */
 	uint64_t now; /* one moment for all decisions: uploads may take their time */
 	int mark;     /* in doubt/, while uploads are there without a row */
-	bool held;    /* its standard input is here, so that only we can start it */
+	/* Its standard input is here, so that only we can start it; else NULL. Made
+	 * before there is a job: nobody must start it without. */
+	struct jl__held *held;
 };
 
 static void handing_done(struct handing *handing)
@@ -32,6 +34,7 @@ static void handing_done(struct handing *handing)
 	jl__buf_done(&handing->spec);
 	jl__buf_done(&handing->command);
 	jl__free(handing->warning);
+	jl__free(handing->held);
 }
 
 /* ---- the row ---- */
@@ -123,7 +126,11 @@ static int prepare(jl_node *node, jl_submission *sub, struct handing *handing,
 	if (r < 0)
 		return r;
 	fill_row(handing, sub);
-	handing->held = jl__spec_has_stdin(sub->spec);
+	if (jl__spec_has_stdin(sub->spec)) {
+		handing->held = jl__calloc(1, sizeof(*handing->held));
+		if (!handing->held)
+			return jl__oom(err);
+	}
 	return find_due(handing, sub, err);
 }
 
@@ -266,18 +273,14 @@ static int insert(jl_node *node, jl_submission *sub, struct handing *handing,
 
 /* ---- together ---- */
 
-static int hold(jl_node *node, jl_submission *sub, const struct handing *handing,
-		jl_error **err)
+static void hold(jl_node *node, jl_submission *sub, struct handing *handing)
 {
-	struct jl__held *held = jl__calloc(1, sizeof(*held));
+	struct jl__held *held = jl__steal(handing->held);
 
-	if (!held)
-		return jl__oom(err);
 	held->number = handing->row.number[JL__N_NUMBER];
 	held->spec = jl__steal(sub->spec);
 	held->next = node->held;
 	node->held = held;
-	return 0;
 }
 
 /* Slots of jobs that have ended meanwhile are free, also when nobody has seen it. */
@@ -341,17 +344,17 @@ int jl_node_submit(jl_node *node, jl_submission *sub, jl_job_info **ret_info,
 	if (handing.row.number[JL__N_STATE] == JL_STATE_INITIALIZING)
 		started = jl__start(node, &handing.row, sub->spec, ret_err);
 	else if (handing.row.number[JL__N_STATE] == JL_STATE_PENDING && handing.held)
-		r = hold(node, sub, &handing, ret_err);
+		hold(node, sub, &handing);
 	handing_done(&handing);
 	/* Above all a job that had to wait behind others, when those can go now. */
-	if (r == 0 && started == 0)
+	if (started == 0)
 		r = jl__node_plan(node, ret_err);
+	else
+		ret_err = NULL; /* says already why it did not start */
 	if (r == 0 && ret_info) {
-		r = jl__get_number(node, number, &row,
-				   r == 0 && started == 0 ? ret_err : NULL);
+		r = jl__get_number(node, number, &row, ret_err);
 		if (r == 0)
-			r = jl__info_full(node, row, ret_info,
-					  started == 0 ? ret_err : NULL);
+			r = jl__info_full(node, row, ret_info, ret_err);
 	}
 	return started < 0 ? started : r;
 }

@@ -2,6 +2,7 @@
 #include "node.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,34 @@ char *text_of(const char *id, int what)
 int state_of(const char *id)
 {
 	return (int)number(id, JL_INFO_STATE);
+}
+
+static unsigned int allocations = UINT_MAX;
+
+static bool runs_dry(void)
+{
+	if (allocations == UINT_MAX)
+		return false;
+	if (allocations == 0)
+		return true;
+	allocations--;
+	return false;
+}
+
+static void *dry_alloc(size_t bytes)
+{
+	return runs_dry() ? NULL : malloc(bytes);
+}
+
+static void *dry_resize(void *old, size_t bytes)
+{
+	return runs_dry() ? NULL : realloc(old, bytes);
+}
+
+void allow_allocations(unsigned int count)
+{
+	allocations = count;
+	ck_ok(jl_set_allocator(dry_alloc, dry_resize, free));
 }
 
 uint32_t in_states(uint32_t states)

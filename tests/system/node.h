@@ -30,6 +30,8 @@ int state_of(const char *id);
 uint32_t in_states(uint32_t states);
 /* Whether the node says that there is something to do. */
 bool is_ready(void);
+/* So many allocations of the library work from now on, then none; UINT_MAX: all. */
+void allow_allocations(unsigned int count);
 /* Waits and checks how it ended. */
 void ck_ends(const char *id, int as, int exit_code);
 /* Ended jobs with folders that cost nothing to make: scheduled and canceled. */

@@ -132,29 +132,6 @@ END_TEST
 
 /* ---- without memory ---- */
 
-/* So many allocations work, then none, until it is UINT_MAX again. */
-static unsigned int allocations = UINT_MAX;
-
-static bool runs_dry(void)
-{
-	if (allocations == UINT_MAX)
-		return false;
-	if (allocations == 0)
-		return true;
-	allocations--;
-	return false;
-}
-
-static void *dry_alloc(size_t bytes)
-{
-	return runs_dry() ? NULL : malloc(bytes);
-}
-
-static void *dry_resize(void *old, size_t bytes)
-{
-	return runs_dry() ? NULL : realloc(old, bytes);
-}
-
 /* Whatever could not be done or noted is, as soon as there is memory again. */
 START_TEST(no_start_is_left_without_memory)
 {
@@ -163,13 +140,12 @@ START_TEST(no_start_is_left_without_memory)
 
 	/* What it looks for when it is new has been found. */
 	ck_ok(jl_node_process(node, &err));
-	ck_ok(jl_set_allocator(dry_alloc, dry_resize, free));
 	for (unsigned int n = 0; r == -ENOMEM; n += 7) {
 		jl_submission *sub = script("exit 0");
 
-		allocations = n;
+		allow_allocations(n);
 		r = jl_node_submit(node, sub, NULL, NULL);
-		allocations = UINT_MAX;
+		allow_allocations(UINT_MAX);
 		jl_submission_free(sub);
 		for (end = now() + 10 * patience; in_states(0xf); process_for(0.1))
 			ck_assert_msg(now() < end, "the %u. allocation leaves a job",

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -183,6 +184,38 @@ START_TEST(standard_input_waits_for_a_slot)
 END_TEST
 
 /* Both hand jobs in at the same time; one store, one order, no job twice. */
+/* Nobody must start it without. */
+START_TEST(standard_input_is_held_or_there_is_no_job)
+{
+	int gate, pair[2], r = -ENOMEM;
+	char *first;
+
+	reopen(JL_NODE_MAX_JOBS, 1);
+	first = submit_gated(&gate);
+	ck_assert_int_eq(pipe2(pair, O_CLOEXEC), 0);
+	for (unsigned int n = 0; r == -ENOMEM; n++) {
+		jl_submission *sub = script("cat");
+
+		ck_ok(jl_job_spec_set_stdio(jl_submission_spec(sub), 0, pair[0], &err));
+		allow_allocations(n);
+		r = jl_node_submit(node, sub, NULL, NULL);
+		allow_allocations(UINT_MAX);
+		jl_submission_free(sub);
+		ck_assert_msg(in_states(1U << JL_STATE_PENDING) == (r == 0),
+			      "allocation %u leaves a job", n + 1);
+	}
+	ck_assert_int_eq(r, 0);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	(void)close(gate);
+	ck_ends(first, JL_STATE_COMPLETED, 0);
+	while (in_states(0xf))
+		process_for(0.1);
+	ck_assert_uint_eq(in_states(1U << JL_STATE_COMPLETED), 2);
+	free(first);
+}
+END_TEST
+
 START_TEST(processes_share_a_node)
 {
 	enum { PROCESSES = 4, EACH = 10 };
@@ -553,6 +586,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, many_are_started_step_by_step);
 	tcase_add_test(tcase, a_full_queue_takes_no_more);
 	tcase_add_test(tcase, standard_input_waits_for_a_slot);
+	tcase_add_test(tcase, standard_input_is_held_or_there_is_no_job);
 	tcase_add_test(tcase, processes_share_a_node);
 	tcase_add_test(tcase, what_fails_is_started_again);
 	tcase_add_test(tcase, what_was_stopped_is_not);
