@@ -397,7 +397,7 @@ static void receive(struct jl__rpc_conn *conn)
 	ssize_t n = 0;
 	bool gone = false;
 
-	conn->more = conn->dry = false;
+	conn->more = false;
 	if (conn->state == JL__RPC_LINGERING) {
 		discard(conn);
 		return;
@@ -419,7 +419,6 @@ static void receive(struct jl__rpc_conn *conn)
 	jl__rpc_conn_dirty(conn);
 	if (gone)
 		die(conn);
-	conn->dry = n == -EAGAIN;
 }
 
 void jl__rpc_conn_event(struct jl__rpc_conn *conn, uint32_t events)
@@ -487,9 +486,9 @@ void jl__rpc_conn_settle(struct jl__rpc_conn *conn)
 			linger(conn);
 		/*
 		 * No event tells of what OpenSSL holds already: from the end of the
-		 * handshake, or while it was not asked. Half a record is not to be had.
+		 * handshake, or while it was not asked.
 		 */
-		if (!conn->dry && may_read(conn) && jl__rpc_io_pending(&conn->io))
+		if (may_read(conn) && jl__rpc_io_pending(&conn->io))
 			conn->more = true;
 		if (r == 2 || conn->more)
 			jl__rpc_conn_dirty(conn);

@@ -44,7 +44,6 @@ struct jl__rpc_conn {
 	struct jl__rpc_conn *next_dirty;
 	bool dirty;
 	bool more; /* OpenSSL holds what can be read */
-	bool dry;  /* reading found nothing more */
 	enum jl__rpc_state state;
 	uint32_t events; /* as epoll knows them */
 	struct jl__rpc_io io;

@@ -198,12 +198,8 @@ static int set_name(SSL *ssl, const char *name)
 		       : -EINVAL;
 }
 
-static int explain_verify(const struct jl__rpc_io *io, long verify, const char *shown,
-			  jl_error **err)
+static int explain_verify(long verify, const char *shown, jl_error **err)
 {
-	X509 *cert = SSL_get0_peer_certificate(io->ssl);
-	char name[128] = "";
-
 	switch (verify) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 		return jl__fail(
@@ -218,16 +214,11 @@ static int explain_verify(const struct jl__rpc_io *io, long verify, const char *
 			shown);
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		if (cert)
-			(void)X509_NAME_get_text_by_NID(X509_get_subject_name(cert),
-							NID_commonName, name,
-							sizeof(name));
 		return jl__fail(
 			err, -EBADMSG,
-			"the certificate of %s is for another name (%s): use the name it "
-			"was made for, or renew it with joblet cert server --renew "
-			"--address",
-			shown, name);
+			"the certificate of %s is for another name: use the name it was "
+			"made for, or renew it with joblet cert server --renew --address",
+			shown);
 	default:
 		return jl__fail(
 			err, -EBADMSG,
@@ -292,7 +283,7 @@ int jl__rpc_dial_explain(const struct jl__rpc_io *io, int r, const char *shown,
 	long verify = io->ssl ? SSL_get_verify_result(io->ssl) : X509_V_OK;
 
 	if (r == -EPROTO && verify != X509_V_OK)
-		return explain_verify(io, verify, shown, err);
+		return explain_verify(verify, shown, err);
 	if (r == -EPROTO && io->code)
 		return explain_alert(io->code, shown, err);
 	if (r == 0 || r == -ECONNRESET || r == -EPIPE)

@@ -85,7 +85,13 @@ ssize_t jl__rpc_io_read(struct jl__rpc_io *io, void *data, size_t size)
 	errno = 0;
 	r = SSL_read(io->ssl, data, size > INT_MAX ? INT_MAX : (int)size);
 	io->read_waits = false;
-	return r > 0 ? r : judge(io, r, errno, SSL_ERROR_WANT_READ, &io->read_waits);
+	if (r > 0) {
+		io->dry = false;
+		return r;
+	}
+	r = judge(io, r, errno, SSL_ERROR_WANT_READ, &io->read_waits);
+	io->dry = r == -EAGAIN;
+	return r;
 }
 
 ssize_t jl__rpc_io_write(struct jl__rpc_io *io, const void *data, size_t len)
@@ -109,7 +115,7 @@ ssize_t jl__rpc_io_write(struct jl__rpc_io *io, const void *data, size_t len)
 
 bool jl__rpc_io_pending(const struct jl__rpc_io *io)
 {
-	return io->ssl && SSL_has_pending(io->ssl) == 1;
+	return io->ssl && !io->dry && SSL_has_pending(io->ssl) == 1;
 }
 
 void jl__rpc_out_done(struct jl__rpc_out *out)

@@ -17,6 +17,7 @@ struct jl__rpc_io {
 	SSL *ssl;	    /* NULL: clear */
 	bool read_waits;    /* reading needs the socket writable first */
 	bool write_waits;   /* writing needs the socket readable first */
+	bool dry;	    /* what TLS holds is half a record at most */
 	bool broken;	    /* no close_notify may be sent any more */
 	unsigned long code; /* OpenSSL's, of the last failure; 0 = none */
 };

@@ -419,14 +419,12 @@ def output_comes_as_events_and_goes_on_by_id():
 
 @test
 def events_come_as_they_happen():
-    # By then the reader waits; a sign of life would take it along.
+    # By then the reader waits.
     uuid = client.run("sh", "-c", "sleep 1; echo now; sleep 1; echo again; sleep 1000")
     process = curl(f"/v1/jobs/{uuid}/log", output=False)
     text = b""
     while b"again" not in text:
         text += process.stdout.read1(4096)
-        if b"\n:\n" in text:
-            raise AssertionError(text)
     client.job("StopJob", uuid=uuid, force=True)
     text += process.stdout.read()
     process.wait()

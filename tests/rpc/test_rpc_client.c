@@ -356,7 +356,7 @@ static void server_with(const struct pem *cert, int code, const char *words)
 
 START_TEST(bad_servers_are_not_believed)
 {
-	server_with(&authority()->wrong_name, -EBADMSG, "is for another name");
+	server_with(&authority()->wrong_name, -EBADMSG, "is for another name: use");
 	server_with(&authority()->old_server, -EKEYEXPIRED, "has expired: renew it");
 	server_with(&authority()->foreign_server, -EBADMSG,
 		    "is not of the CA in the configuration");

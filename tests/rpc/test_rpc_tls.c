@@ -13,6 +13,8 @@
 
 #include "harness.h"
 #include "main.h"
+#include "rpc/io.h"
+#include "rpc/tls.h"
 
 #define BYTES(text) (text), sizeof(text) - 1
 
@@ -203,6 +205,70 @@ START_TEST(half_a_record_does_not_keep_the_server_turning)
 }
 END_TEST
 
+/* One side as the layer has it, over a socket; of the other one the test moves the bytes.
+ */
+static void two_sides(struct jl__rpc_io *io, SSL **ret_other, int *ret_fd)
+{
+	const struct authority *all = authority();
+	const struct jl__rpc_tls tls = { all->server.cert, all->server.key, all->ca.cert,
+					 NULL };
+	SSL_CTX *ours = NULL, *theirs = NULL;
+	SSL *ssl;
+	int fds[2];
+
+	ck_assert_int_eq(jl__rpc_tls_client(all->admin.cert, all->admin.key, all->ca.cert,
+					    &ours, NULL),
+			 0);
+	ck_assert_int_eq(jl__rpc_tls_server(&tls, &theirs, NULL), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	ssl = SSL_new(ours);
+	ck_assert(jl__rpc_io_attach(ssl, fds[0]));
+	SSL_set_connect_state(ssl);
+	jl__rpc_io_init(io, fds[0], ssl);
+	*ret_other = SSL_new(theirs);
+	SSL_set_bio(*ret_other, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	SSL_set_accept_state(*ret_other);
+	*ret_fd = fds[1];
+	SSL_CTX_free(ours);
+	SSL_CTX_free(theirs);
+	while (jl__rpc_io_handshake(io) == -EAGAIN) {
+		ck_assert(receive_some(fds[1], SSL_get_rbio(*ret_other)));
+		(void)SSL_do_handshake(*ret_other);
+		send_all(fds[1], SSL_get_wbio(*ret_other));
+	}
+	ck_assert(receive_some(fds[1], SSL_get_rbio(*ret_other)));
+	ck_assert_int_eq(SSL_do_handshake(*ret_other), 1);
+}
+
+/* For both sides: who is told that something is there asks again at once. */
+START_TEST(half_a_record_is_nothing_to_be_read)
+{
+	struct jl__rpc_io io;
+	char *record, bytes[16];
+	SSL *other;
+	long len;
+	int fd;
+
+	two_sides(&io, &other, &fd);
+	ck_assert(!jl__rpc_io_pending(&io));
+	ck_assert_int_eq(SSL_write(other, "hello", 5), 5);
+	len = BIO_get_mem_data(SSL_get_wbio(other), &record);
+	raw_write(fd, record, 10);
+	ck_assert_int_eq(jl__rpc_io_read(&io, bytes, sizeof(bytes)), -EAGAIN);
+	ck_assert(!jl__rpc_io_pending(&io));
+	raw_write(fd, record + 10, (size_t)len - 10);
+	ck_assert_int_eq(jl__rpc_io_read(&io, bytes, 2), 2);
+	/* The rest of a whole one is. */
+	ck_assert(jl__rpc_io_pending(&io));
+	ck_assert_int_eq(jl__rpc_io_read(&io, bytes, sizeof(bytes)), 3);
+	ck_assert_int_eq(jl__rpc_io_read(&io, bytes, sizeof(bytes)), -EAGAIN);
+	ck_assert(!jl__rpc_io_pending(&io));
+	SSL_free(other);
+	jl__rpc_io_done(&io);
+	(void)close(fd);
+}
+END_TEST
+
 static const struct {
 	const char *offered, *chosen; /* NULL: there is no connection */
 } protocols[] = {
@@ -389,6 +455,7 @@ Suite *test_suite(void)
 	tcase_add_test(tests, a_request_may_come_with_the_end_of_the_handshake);
 	tcase_add_test(tests, a_request_may_wait_behind_the_answer_to_another);
 	tcase_add_test(tests, half_a_record_does_not_keep_the_server_turning);
+	tcase_add_test(tests, half_a_record_is_nothing_to_be_read);
 	tcase_add_loop_test(tests, the_protocol_is_chosen_in_the_handshake, 0,
 			    sizeof(protocols) / sizeof(*protocols));
 	tcase_add_test(tests, who_was_revoked_meanwhile_does_not_get_in);
