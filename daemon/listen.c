@@ -13,16 +13,6 @@
 #include "certs.h"
 #include "notify.h"
 
-static int failed(struct sentence *why, int r, jl_error *err, const char *what)
-{
-	const char *text = jl_error_message(err);
-
-	(void)fail(why, r, "%s%s%s", what, *what ? ": " : "",
-		   *text ? text : strerror(-r));
-	jl_error_free(err);
-	return r;
-}
-
 int listen_set_tls(struct serving *s, const struct jl__server_config *config,
 		   struct sentence *why)
 {
@@ -38,7 +28,7 @@ int listen_set_tls(struct serving *s, const struct jl__server_config *config,
 	if (r < 0)
 		return r;
 	r = jl__rpc_server_set_tls(s->server, &tls, &err);
-	return r < 0 ? failed(why, r, err, "certificates") : 0;
+	return r < 0 ? fail_error(why, r, err, "certificates") : 0;
 }
 
 static int serve_socket(struct serving *s, int fd, enum jl__rpc_entry entry,
@@ -47,7 +37,7 @@ static int serve_socket(struct serving *s, int fd, enum jl__rpc_entry entry,
 	jl_error *err = NULL;
 	int r = jl__rpc_server_listen(s->server, fd, entry, &err);
 
-	return r < 0 ? failed(why, r, err, "cannot listen") : 0;
+	return r < 0 ? fail_error(why, r, err, "cannot listen") : 0;
 }
 
 /* Sockets of systemd: what they are tells who may come in through them. */
@@ -86,7 +76,7 @@ static int open_tcp(struct serving *s, struct sentence *why)
 	r = jl__rpc_listen_tcp(s->config->address, (uint16_t)s->config->port, &fd, &port,
 			       &err);
 	if (r < 0)
-		return failed(why, r, err, what);
+		return fail_error(why, r, err, what);
 	r = serve_socket(s, fd, JL__RPC_TLS, why);
 	if (r == 0)
 		journal_log(s->journal, JL_LOG_INFO, "serving %s port %u",
@@ -157,7 +147,7 @@ static int open_local(struct serving *s, struct sentence *why)
 			    path);
 	}
 	if (r < 0)
-		return failed(why, r, err, what);
+		return fail_error(why, r, err, what);
 	r = serve_socket(s, fd, JL__RPC_LOCAL, why);
 	if (r == 0) {
 		(void)snprintf(s->socket, sizeof(s->socket), "%s", path);

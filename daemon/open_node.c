@@ -9,17 +9,6 @@
 
 #include "group.h"
 
-/* An error of the library as a sentence of ours. */
-static int failed(struct sentence *why, int r, jl_error *err, const char *what)
-{
-	const char *text = jl_error_message(err);
-
-	(void)fail(why, r, "%s%s%s", what, *what ? ": " : "",
-		   *text ? text : strerror(-r));
-	jl_error_free(err);
-	return r;
-}
-
 static void take_log(void *data, int level, const char *module, const char *text)
 {
 	journal_log(data, level, "%s: %s", module, text);
@@ -58,7 +47,8 @@ static int set_numbers(const struct jl__server_config *c, jl_node_config *config
 						  numbers[i].value, &err);
 
 		if (r < 0)
-			return failed(why, r, err, "section joblet of the configuration");
+			return fail_error(why, r, err,
+					  "section joblet of the configuration");
 	}
 	return 0;
 }
@@ -76,7 +66,7 @@ static int configure(const struct jl__server_config *c, jl_node_config *config,
 		network = "none";
 	r = jl_node_config_set_network(config, network, &err);
 	if (r < 0)
-		return failed(why, r, err, "network.defaultNetwork");
+		return fail_error(why, r, err, "network.defaultNetwork");
 	jl_node_config_set_host_network(config, c->allow_host);
 	return 0;
 }
@@ -95,7 +85,7 @@ static int make_networks(struct serving *s, struct sentence *why)
 		if (r == -EEXIST)
 			jl_error_free(err);
 		else if (r < 0)
-			return failed(why, r, err, what);
+			return fail_error(why, r, err, what);
 	}
 	return 0;
 }
@@ -107,13 +97,13 @@ int open_node(struct serving *s, struct sentence *why)
 	int r = jl_ctx_new(JL_CTX_MOVE_SELF, &s->ctx, &err);
 
 	if (r < 0)
-		return failed(why, r, err, "");
+		return fail_error(why, r, err, "");
 	jl_ctx_set_log(s->ctx, take_log, s->journal);
 	r = group_choose(s, why);
 	if (r == 0 && *s->config->state_dir) {
 		r = jl_ctx_set_state_dir(s->ctx, s->config->state_dir, &err);
 		if (r < 0)
-			return failed(why, r, err, "joblet.stateDir");
+			return fail_error(why, r, err, "joblet.stateDir");
 	}
 	if (r < 0)
 		return r;
@@ -124,7 +114,7 @@ int open_node(struct serving *s, struct sentence *why)
 	if (r == 0) {
 		r = jl_node_open(s->ctx, config, &s->node, &err);
 		if (r < 0)
-			r = failed(why, r, err, "cannot open the node");
+			r = fail_error(why, r, err, "cannot open the node");
 	}
 	jl_node_config_free(config);
 	return r == 0 ? make_networks(s, why) : r;

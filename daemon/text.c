@@ -3,7 +3,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+#include <joblet/error.h>
 
 int fail(struct sentence *why, int code, const char *format, ...)
 {
@@ -12,6 +15,16 @@ int fail(struct sentence *why, int code, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(why->text, sizeof(why->text), format, args);
 	va_end(args);
+	return code;
+}
+
+int fail_error(struct sentence *why, int code, jl_error *err, const char *what)
+{
+	const char *text = jl_error_message(err);
+
+	(void)fail(why, code, "%s%s%s", what, *what ? ": " : "",
+		   *text ? text : strerror(-code));
+	jl_error_free(err);
 	return code;
 }
 

@@ -109,20 +109,36 @@ static void origin_of(const struct sockaddr *addr, const struct jl__rpc_peer *pe
 	}
 }
 
+/*
+ * All places are taken: the one that has been there longest without saying who it is
+ * gives up its own. Silence from a few addresses would else keep everybody out.
+ */
+static bool make_room(const struct jl__rpc_server *server)
+{
+	struct jl__rpc_conn *oldest = NULL;
+
+	for (struct jl__rpc_conn *conn = server->conns; conn; conn = conn->next)
+		if (conn->state <= JL__RPC_SNIFFING)
+			oldest = conn;
+	if (oldest)
+		jl__rpc_conn_cut(oldest, "others wait, and it did not say who it is");
+	return oldest != NULL;
+}
+
 /* NULL, or why not. */
 static const char *refusal(const struct jl__rpc_server *server,
 			   const struct jl__rpc_peer *peer, const uint8_t origin[16])
 {
 	uint32_t same = 0;
 
-	if (server->counts.connections >= server->limits.connections)
-		return "there are as many connections as there may be";
-	if (peer->local && peer->uid == 0)
-		return NULL;
 	for (const struct jl__rpc_conn *conn = server->conns; conn; conn = conn->next)
 		same += memcmp(conn->origin, origin, 16) == 0;
-	if (same >= server->limits.connections_of_peer)
+	if (same >= server->limits.connections_of_peer &&
+	    !(peer->local && peer->uid == 0))
 		return "its address has as many connections as one may have";
+	if (server->counts.connections >= server->limits.connections &&
+	    !make_room(server))
+		return "there are as many connections as there may be";
 	return NULL;
 }
 

@@ -129,6 +129,12 @@ void jl__rpc_conn_drop(struct jl__rpc_conn *conn, const char *reason)
 	set_state(conn, JL__RPC_FLUSHING, FLUSH_USEC);
 }
 
+void jl__rpc_conn_cut(struct jl__rpc_conn *conn, const char *reason)
+{
+	jl__rpc_server_tell(conn->server, conn->peer.address, reason);
+	die(conn);
+}
+
 bool jl__rpc_conn_spend(struct jl__rpc_conn *conn, unsigned cost)
 {
 	uint64_t now = conn->received_usec;
@@ -358,12 +364,8 @@ static int sniff(struct jl__rpc_conn *conn, const uint8_t *data, size_t len)
 static int feed(struct jl__rpc_conn *conn, const uint8_t *data, size_t len)
 {
 	conn->credit += len / 1024;
-	if (conn->state == JL__RPC_SNIFFING)
-		return sniff(conn, data, len);
-	if (conn->state != JL__RPC_SERVING)
-		return 0; /* lingering */
-	return conn->h2 ? jl__rpc_h2_feed(conn, data, len)
-			: jl__rpc_h1_feed(conn, data, len);
+	return conn->state == JL__RPC_SNIFFING ? sniff(conn, data, len)
+					       : feed_protocol(conn, data, len);
 }
 
 static bool may_read(const struct jl__rpc_conn *conn)

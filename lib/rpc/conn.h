@@ -200,6 +200,8 @@ void jl__rpc_conn_free(struct jl__rpc_conn *conn);
 /* Marks it for closing; reason NULL: nobody needs to know. What is in out still goes out.
  */
 void jl__rpc_conn_drop(struct jl__rpc_conn *conn, const char *reason);
+/* The same at once: nothing more is said. */
+void jl__rpc_conn_cut(struct jl__rpc_conn *conn, const char *reason);
 /* Takes from what a peer may cost; drops the connection when there is nothing left. */
 bool jl__rpc_conn_spend(struct jl__rpc_conn *conn, unsigned cost);
 /* Sets its timer anew. */

@@ -42,6 +42,8 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
 		(void)snprintf(reply->message, sizeof(reply->message), "%s", text);
 	if (strcmp(key, "content-type") == 0)
 		(void)snprintf(reply->type, sizeof(reply->type), "%s", text);
+	if (strcmp(key, "allow") == 0)
+		(void)snprintf(reply->allow, sizeof(reply->allow), "%s", text);
 	if (strcmp(key, "grpc-accept-encoding") == 0)
 		(void)snprintf(reply->encoding, sizeof(reply->encoding), "%s", text);
 	return 0;

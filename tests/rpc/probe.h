@@ -30,7 +30,7 @@ struct probe_reply {
 	unsigned status;    /* of HTTP */
 	int grpc;	    /* -1: none */
 	bool trailers_only; /* one HEADERS frame was all */
-	char type[64], encoding[64], message[1024];
+	char type[64], encoding[64], allow[16], message[1024];
 	uint8_t body[65536];
 	size_t len;
 	int32_t window, connection_window; /* what may be sent to it, at last */

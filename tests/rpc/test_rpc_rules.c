@@ -223,6 +223,7 @@ START_TEST(plain_requests_get_plain_statuses)
 	probe_ask(probe, &plain[_i].request, &reply);
 	ck_assert(reply.ended);
 	ck_assert_uint_eq(reply.status, plain[_i].status);
+	ck_assert_str_eq(reply.allow, reply.status == 405 ? "GET" : "");
 	ck_assert_int_eq(reply.grpc, -1);
 	/* Clients of plain HTTP take a reset for a failure, whatever its code. */
 	ck_assert_uint_eq(reply.reset, UINT32_MAX);
@@ -494,6 +495,8 @@ START_TEST(http_1_is_read_strictly)
 	(void)receive(fd, reply, sizeof(reply), "\r\n");
 	ck_assert_msg(strncmp(reply, h1[_i].reply, strlen(h1[_i].reply)) == 0, "%s: %s",
 		      h1[_i].request, reply);
+	ck_assert_int_eq(!strncmp(reply, "HTTP/1.1 405 ", 13),
+			 strstr(reply, "\r\nAllow: GET\r\n") != NULL);
 	ck_assert_int_eq(raw_closed(fd, h1[_i].closes ? PATIENCE_MS : 20), h1[_i].closes);
 	(void)close(fd);
 }

@@ -459,6 +459,39 @@ START_TEST(roles_change_under_way)
 }
 END_TEST
 
+/* All places are taken, by some who are known and some who say nothing. */
+START_TEST(the_silent_make_room)
+{
+	const struct jl__rpc_limits limits = { .connections = 4 };
+	unsigned identified;
+	int fds[6];
+
+	begin(&limits);
+	for (int i = 0; i < 2; i++)
+		fds[i] = promise("/test.Echo/Never", 0, 0);
+	for (int i = 2; i < 4; i++) {
+		fds[i] = raw_connect(port);
+		turns(10);
+	}
+	identified = served.identified;
+	for (int i = 4; i < 6; i++)
+		fds[i] = promise("/test.Echo/Never", 0, 0);
+	ck_assert_uint_eq(served.identified, identified + 2);
+	ck_assert_uint_eq(connections(), 4);
+	ck_assert(raw_closed(fds[2], 0) && raw_closed(fds[3], 0));
+	/* Those who are known stay. */
+	(void)close(promise("/test.Echo/Never", 0, 0));
+	turns(20);
+	ck_assert_uint_eq(served.identified, identified + 2);
+	ck_assert_uint_eq(connections(), 4);
+	ck_assert_str_eq(served.last_drop,
+			 "there are as many connections as there may be");
+	for (int i = 0; i < 6; i++)
+		(void)close(fds[i]);
+	end();
+}
+END_TEST
+
 /* Only what nobody answers on is a left-over. */
 START_TEST(a_socket_of_another_kind_stays)
 {
@@ -498,6 +531,7 @@ Suite *test_suite(void)
 	tcase_add_test(tests, a_handler_may_end_the_server);
 	tcase_add_test(tests, a_peer_of_both_families_is_known_by_its_own);
 	tcase_add_test(tests, roles_change_under_way);
+	tcase_add_test(tests, the_silent_make_room);
 	tcase_add_test(tests, a_socket_of_another_kind_stays);
 	suite_add_tcase(suite, tests);
 	return suite;
