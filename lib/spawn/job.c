@@ -139,6 +139,11 @@ static int start(struct jl__link *link, jl_job *job, const jl_job_spec *spec,
 	}
 	if (r < 0)
 		return r;
+	r = jl__link_ready(link, err);
+	if (r < 0) {
+		jl__place_over(job);
+		return r;
+	}
 	jl__link_add(link, job);
 	r = send_plan(link, job, spec, durable, &plan);
 	if (r == -ECONNRESET) {

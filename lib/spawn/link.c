@@ -18,6 +18,8 @@
 #include "base/error.h"
 #include "spawn/place.h"
 
+/* A machine may be busy. */
+#define HELLO_WAIT_USEC UINT64_C(30000000)
 /* How long processes of a dead supervisor may take to die before we stop looking. */
 #define LOST_WAIT_MSEC 10000
 
@@ -29,6 +31,14 @@ static void lock(jl_ctx *ctx)
 static void unlock(jl_ctx *ctx)
 {
 	(void)pthread_mutex_unlock(&ctx->lock);
+}
+
+static uint64_t now_usec(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* ---- lists ---- */
@@ -234,6 +244,8 @@ static void handle(struct jl__link *link, const struct jl__reply *reply, size_t 
 {
 	jl_job *job = find(link, reply->job);
 
+	if (reply->type == JL__REPLY_READY)
+		link->ready = reply->code < 0 ? reply->code : 1;
 	if (!job) {
 		(void)jl__close(fd);
 		return;
@@ -423,6 +435,24 @@ int jl__link_receive(struct jl__link *link, int wait_msec)
 	return r;
 }
 
+int jl__link_ready(struct jl__link *link, jl_error **err)
+{
+	uint64_t until = now_usec() + HELLO_WAIT_USEC;
+	int r = 0;
+
+	while (!link->ready && r >= 0 && now_usec() < until)
+		r = jl__link_receive(link, 1000);
+	if (link->ready == 1)
+		return 0;
+	if (r >= 0)
+		lost(link);
+	if (link->ready < 0)
+		return jl__fail_errno(
+			err, link->ready,
+			"the supervisor cannot set up its namespaces (rnx doctor tells what is missing)");
+	return jl__fail(err, -ECONNRESET, "the supervisor ended before it was ready");
+}
+
 static int pump(struct jl__link *link, jl_error **err)
 {
 	int r = jl__link_owned(link, err);
@@ -600,14 +630,6 @@ int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err)
 }
 
 /* ---- waiting ---- */
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 int jl_job_wait(jl_job *job, uint64_t timeout_usec, jl_error **ret_err)
 {

@@ -45,6 +45,7 @@ struct jl__link {
 	jl_ctx *ctx;
 	int fd;	   /* -EBADF: no supervisor */
 	int pidfd; /* of the supervisor */
+	int ready; /* what it said to our hello: 0 nothing yet, 1, or a negative errno */
 	int devnull;
 	pid_t owner; /* a child of it has a copy of all this, and no business with it */
 	uint32_t next_number;
@@ -83,6 +84,9 @@ int jl__link_get(jl_ctx *ctx, struct jl__link **ret, jl_error **err);
 int jl__link_owned(const struct jl__link *link, jl_error **err);
 /* Starts the supervisor of a link (start.c). */
 int jl__link_start(struct jl__link *link, jl_error **err);
+/* Waits until the supervisor is ready for jobs; before that it takes in requests already.
+ */
+int jl__link_ready(struct jl__link *link, jl_error **err);
 /* Connects to a socket by its absolute path (listen.c): the descriptor or -errno. */
 int jl__socket_connect(const char *path);
 /* Has the supervisor listen where the context says (listen.c). */

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +30,6 @@
 #define STACK_BYTES ((size_t)64 << 10)
 #define SUPERVISOR_FD 3
 #define LOW_FD 10 /* ours stay above, so that 0 to 3 can be filled in any order */
-#define HELLO_WAIT_MSEC 30000
 
 extern const char jl__supervisor_image[];
 extern const char jl__supervisor_image_end[];
@@ -316,12 +314,9 @@ static int say_hello(struct jl__link *link, const struct jl__cg_tree *tree,
 		     jl_error **err)
 {
 	struct jl__hello hello;
-	struct jl__reply reply;
-	struct pollfd ready = { .fd = link->fd, .events = POLLIN };
 	int fds[JL__HIERARCHIES_MAX + 2];
 	uint32_t count = 0;
 	_cleanup_close_ int ids = -EBADF, caller = -EBADF;
-	ssize_t got;
 	int r;
 
 	(void)make_hello(link, tree, fds, &count, &hello);
@@ -339,17 +334,8 @@ static int say_hello(struct jl__link *link, const struct jl__cg_tree *tree,
 	r = jl__link_send(link, &hello, sizeof(hello), NULL, 0, fds, count);
 	if (r < 0)
 		return jl__fail_errno(err, r, "cannot talk to the supervisor");
-	do
-		r = poll(&ready, 1, HELLO_WAIT_MSEC);
-	while (r < 0 && errno == EINTR);
-	got = r > 0 ? recv(link->fd, &reply, sizeof(reply), 0) : 0;
-	if (got != (ssize_t)sizeof(reply) || reply.type != JL__REPLY_READY)
-		return jl__fail(err, -ECONNRESET,
-				"the supervisor ended before it was ready");
-	if (reply.code < 0)
-		return jl__fail_errno(
-			err, reply.code,
-			"the supervisor cannot set up its namespaces (rnx doctor tells what is missing)");
+	/* What it has to say to that is waited for by who needs it: jl__link_ready(). */
+	link->ready = 0;
 	return 0;
 }
 

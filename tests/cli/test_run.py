@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import subprocess
+import tempfile
 import time
 
 from cli import (MUST_RUN, PATIENCE, ROOT, RNX, Skip, good, main, need, rnx, same, start, test,
@@ -511,6 +512,25 @@ def running(mark):
         if words[:2] == [b"sleep", mark.encode()]:
             found.append(words)
     return found
+
+
+@test
+def a_supervisor_that_cannot_set_up_says_why():
+    need("unshare")
+    with tempfile.TemporaryDirectory(prefix="rnx-test-") as folder:
+        environment = dict(os.environ, JOBLET_STATE_DIR=folder, XDG_RUNTIME_DIR=folder, RNX=RNX)
+        for flags in ("-i", ""):
+            # A limit of this user namespace alone; the supervisor wants one more.
+            done = subprocess.run(
+                ["unshare", "-Urm", "sh", "-c",
+                 f"echo 0 >/proc/sys/user/max_mnt_namespaces && \"$RNX\" run {flags} true; echo $?"],
+                env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, check=False, text=True, timeout=PATIENCE)
+            if done.returncode or "max_mnt_namespaces" in done.stderr:
+                raise Skip("no user namespace with a limit of its own here")
+            same(done.stdout, "1\n")
+            same(done.stderr, "rnx: the supervisor cannot set up its namespaces (rnx doctor tells "
+                              "what is missing): No space left on device\n")
 
 
 if rnx("doctor").returncode != 0 and not MUST_RUN:
