@@ -27,6 +27,15 @@ struct jl__active *jl__active_find(const jl_node *node, uint64_t number)
 	return active;
 }
 
+struct jl__active *jl__active_of(const jl_node *node, const jl_job *job)
+{
+	struct jl__active *active = node->active;
+
+	while (active && active->job != job)
+		active = active->next;
+	return active;
+}
+
 static void forget(jl_node *node, struct jl__active *active)
 {
 	if (active->watch >= 0)
@@ -34,6 +43,7 @@ static void forget(jl_node *node, struct jl__active *active)
 	(void)jl_job_unref(active->job);
 	active->job = NULL;
 	active->watch = -1;
+	active->ended = false;
 }
 
 void jl__active_drop(jl_node *node, struct jl__active *active)

@@ -220,20 +220,23 @@ static int look_at(jl_node *node, struct jl__row **row, jl_error **err)
 	struct jl_result result = { .size = sizeof(result) };
 	struct jl__active *active;
 	const char *claim;
+	bool ours;
 	int r;
 
 	if ((*row)->number[JL__N_STATE] == JL_STATE_PENDING)
 		return look_at_held(node, *row, err);
-	r = jl__take_result(node, *row, err);
-	if (r != 0)
-		return r < 0 ? r : 0;
 	active = jl__active_find(node, (*row)->number[JL__N_NUMBER]);
-	if (active && active->job && active->run == (*row)->number[JL__N_RUN]) {
+	ours = active && active->job && active->run == (*row)->number[JL__N_RUN];
+	if (ours) {
 		active->seen = true;
 		if (jl_job_get_result(active->job, &result, NULL) == -EBUSY)
 			return 0;
-		return jl__take_lost(node, *row, "its supervisor died", err);
 	}
+	r = jl__take_result(node, *row, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (ours)
+		return jl__take_lost(node, *row, "its supervisor died", err);
 	claim = (*row)->text[JL__T_CLAIM];
 	if (claim && strcmp(claim, node->claim) != 0) {
 		r = jl__active_watch(node, *row, err);
@@ -269,16 +272,52 @@ static int collect(jl_node *node, struct rows *rows, jl_error **err)
 	return r < 0 ? r : 0;
 }
 
-/* Its jobs are told apart by their folders; what the events say is not needed. */
 static int drain_events(jl_node *node, jl_error **err)
 {
 	jl_event *event;
 	int r;
 
 	while ((r = jl_ctx_next_event(node->own, &event, err)) == 1) {
-		node->look = true;
+		struct jl__active *active = jl__active_of(node, jl_event_get_job(event));
+
+		if (active)
+			active->ended = node->ended = true;
+		else
+			node->look = true;
 		jl_event_free(event);
 	}
+	return r;
+}
+
+/* One of ours that has ended. */
+static int take_ended(jl_node *node, struct jl__active *active, jl_error **err)
+{
+	struct jl__row *row = NULL;
+	int r = jl__store_get(node->store, active->number, &row, err);
+
+	active->ended = false;
+	if (r == 0 && jl__row_is_active(row) && row->number[JL__N_RUN] == active->run)
+		r = look_at(node, &row, err);
+	else if (r == 0 || r == -ENOENT)
+		jl__active_drop(node, active);
+	jl__row_free(row);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* When that is all that happened the others need not be looked at: there may be many. */
+static int take_ends(jl_node *node, jl_error **err)
+{
+	struct jl__active *active = node->active, *next;
+	int r = 0;
+
+	for (; active && r == 0; active = next) {
+		next = active->next;
+		if (active->ended)
+			r = take_ended(node, active, err);
+	}
+	node->ended = false;
+	if (r < 0)
+		node->look = true;
 	return r;
 }
 
@@ -385,9 +424,11 @@ int jl__look(jl_node *node, jl_error **err)
 		r = jl__failed_note(node, err);
 	if (r == 0)
 		r = see_changes(node, &changed, err);
-	if (r < 0 || (!changed && !node->look && !jl__keeper_gone(node)))
+	if (r < 0)
 		return r;
-	node->look = false;
+	if (!changed && !node->look && !jl__keeper_gone(node))
+		return node->ended ? take_ends(node, err) : 0;
+	node->look = node->ended = false;
 	jl__active_begin(node);
 	r = look_at_all(node, look_at, err);
 	if (r == 0)

@@ -42,6 +42,7 @@ struct jl__active {
 	uint64_t run;
 	jl_job *job; /* ours to look after, or NULL */
 	int watch;   /* inotify watch of its folder, or -1 */
+	bool ended;  /* our handle has, and its result is to be taken in */
 	bool seen;   /* while the table is brought up to date */
 };
 
@@ -77,6 +78,7 @@ struct jl_node {
 	jl_sched *sched;
 	uint64_t seen_change;
 	bool look;		  /* active jobs are to be looked at */
+	bool ended;		  /* of those that are ours, some have */
 	bool written;		  /* what is in the store's log may not be seen yet */
 	uint64_t retained_change; /* when retention was last seen to */
 	uint64_t retained_usec;
@@ -211,6 +213,8 @@ int jl__glance(jl_node *node, jl_error **err);
 
 /* Entry of the table; NULL: none. */
 struct jl__active *jl__active_find(const jl_node *node, uint64_t number);
+/* The one with this handle; NULL: none. */
+struct jl__active *jl__active_of(const jl_node *node, const jl_job *job);
 int jl__active_add(jl_node *node, const struct jl__row *row, jl_job *job, jl_error **err);
 void jl__active_drop(jl_node *node, struct jl__active *active);
 void jl__active_done(jl_node *node);

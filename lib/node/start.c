@@ -240,7 +240,8 @@ int jl__start(jl_node *node, struct jl__row *row, jl_job_spec *spec, jl_error **
 	if (r >= 0)
 		r = jl__active_add(node, row, job, err);
 	(void)jl_job_unref(job);
-	node->look = true;
+	if (r < 0)
+		node->look = true;
 	return r;
 }
 
