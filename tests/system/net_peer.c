@@ -12,7 +12,7 @@
  *   net_peer hear PORT MSEC          says whether a datagram came
  *   net_peer invite ADDRESS PORT     asks for a connection to a port of its own, as FTP
  *                                    clients do; says which, and greets who comes
- *   net_peer flood KIND ADDRESS MSEC COUNT
+ *   net_peer flood KIND ADDRESS MSEC COUNT [PORT]
  *                                    opens what it can, at least so long and so many;
  *                                    udp: datagrams, tcp: connections; says how many,
  *                                    and stays
@@ -397,7 +397,8 @@ static int flood(char **arg)
 {
 	int type = (arg[0][0] == 'u' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK;
 	double end = now() + (double)strtol(arg[2], NULL, 10);
-	unsigned long opened = 0, least = strtoul(arg[3], NULL, 10);
+	unsigned long opened = 0, least = strtoul(arg[3], NULL, 10),
+		      only = arg[4] ? strtoul(arg[4], NULL, 10) : 0;
 	struct sockaddr_in to;
 	int fd = -1;
 
@@ -408,7 +409,7 @@ static int flood(char **arg)
 			(void)close(fd);
 			fd = socket(AF_INET, type, 0);
 		}
-		to.sin_port = htons((uint16_t)(port + 1));
+		to.sin_port = htons((uint16_t)(only ? only : port + 1));
 		if (type & SOCK_STREAM)
 			opened += connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ||
 				  errno == EINPROGRESS;
@@ -466,7 +467,7 @@ int main(int argc, char **argv)
 		return invite(argv + 2);
 	if (argc == 4 && strcmp(argv[1], "hear") == 0)
 		return hear(argv + 2);
-	if (argc == 6 && strcmp(argv[1], "flood") == 0)
+	if (argc >= 6 && strcmp(argv[1], "flood") == 0)
 		return flood(argv + 2);
 	if (argc == 2 && strcmp(argv[1], "raw") == 0)
 		return raw();

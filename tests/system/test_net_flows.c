@@ -36,12 +36,12 @@ static unsigned long number_in(const char *path)
 
 #define ENTRIES "/proc/sys/net/netfilter/nf_conntrack_count"
 
-/* As doc/networks.md has it. */
-static unsigned long share_of_a_job(void)
+/* As doc/networks.md has it: so many, or a part of the table. */
+static unsigned long share_of_a_job(unsigned long most, unsigned long part)
 {
 	unsigned long all = number_in("/proc/sys/net/netfilter/nf_conntrack_max");
 
-	return all / 16 < 4096 ? all / 16 : 4096;
+	return all / part < most ? all / part : most;
 }
 
 static const char *const kinds[] = { "udp", "tcp" };
@@ -54,7 +54,7 @@ START_TEST(a_flood_does_not_fill_the_table)
 	char least[32];
 
 	serve(&server, "bridge", "neighbour");
-	share = share_of_a_job();
+	share = share_of_a_job(4096, 16);
 	before = number_in(ENTRIES);
 	/* Long enough for more than its share at the rate of new ones. */
 	(void)snprintf(least, sizeof(least), "%lu", 2 * share + 1);
@@ -85,6 +85,27 @@ START_TEST(a_flood_does_not_fill_the_table)
 	note("%lu entries afterwards", after);
 	ck_assert_uint_le(after, before + 16);
 	serve_end(&server);
+}
+END_TEST
+
+/* Who gives up as soon as he has asked has nothing open, but the table has it. */
+START_TEST(closed_connections_come_one_after_the_other)
+{
+	double begin = now(), most = (double)share_of_a_job(2048, 32),
+	       rate = (double)share_of_a_job(800, 320);
+	jl_job_spec *spec = peer("bridge", NULL, "flood", "tcp", OUTSIDE, "2000", "20000",
+				 PORT, NULL);
+	unsigned long before = number_in(ENTRIES), during;
+	struct run flood;
+
+	run_start(&flood, spec);
+	jl_job_spec_free(spec);
+	run_until(&flood, " sent\n");
+	during = number_in(ENTRIES) - before;
+	note("%s, %lu entries", flood.text[0], during);
+	ck_assert_uint_ge(during, 100);
+	ck_assert_uint_le(during, (unsigned long)(most + rate * (now() - begin)) + 16);
+	serve_end(&flood);
 }
 END_TEST
 
@@ -224,6 +245,7 @@ END_TEST
 static void add(TCase *tcase)
 {
 	tcase_add_loop_test(tcase, a_flood_does_not_fill_the_table, 0, (int)COUNT(kinds));
+	tcase_add_test(tcase, closed_connections_come_one_after_the_other);
 	tcase_add_test(tcase, a_published_port_ends_with_its_job);
 	tcase_add_test(tcase, a_restricted_job_hears_nobody_an_earlier_one_has_asked);
 	tcase_add_test(tcase, a_job_gets_nothing_that_is_for_the_machine);
