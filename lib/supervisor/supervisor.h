@@ -10,9 +10,22 @@
 #ifndef JL_SUPERVISOR_SUPERVISOR_H
 #define JL_SUPERVISOR_SUPERVISOR_H
 
+#include <linux/stat.h>
+
 #include "plan/plan.h"
 #include "sys/sys.h"
 #include "sys/wire.h"
+
+/* The kernel's header has these only where nothing of a C library was seen before it,
+ * which depends on the architecture. */
+#ifndef S_IFMT
+#define S_IFMT 0170000
+#define S_IFCHR 0020000
+#define S_IFDIR 0040000
+#define S_IFREG 0100000
+#define S_ISDIR(mode) (((mode) & S_IFMT) == S_IFDIR)
+#define S_ISREG(mode) (((mode) & S_IFMT) == S_IFREG)
+#endif
 
 #define MAX_JOBS 65536u
 #define MAX_TEMPLATES 8u

@@ -45,7 +45,7 @@ static inline long jl__sys6(long nr, long a, long b, long c, long d, long e, lon
 	return x0;
 }
 #else
-#error "joblet knows x86_64 and aarch64; lib/sys/sys.h and lib/sys/clone.S want your machine"
+#error "joblet knows x86_64 and aarch64; lib/sys/sys.h and lib/sys/clone.c want your machine"
 #endif
 
 #define JL__LONG_(x) ((long)(x))
