@@ -58,8 +58,7 @@ START_TEST(a_flood_does_not_fill_the_table)
 	before = number_in(ENTRIES);
 	/* Long enough for more than its share at the rate of new ones. */
 	(void)snprintf(least, sizeof(least), "%lu", 2 * share + 1);
-	spec = peer("bridge", NULL, "flood", kinds[_i], NOWHERE,
-		    is_slow() ? "12000" : "4000", least, NULL);
+	spec = peer("bridge", NULL, "flood", kinds[_i], NOWHERE, "4000", least, NULL);
 	run_start(&flood, spec);
 	jl_job_spec_free(spec);
 	run_until(&flood, " sent\n");
