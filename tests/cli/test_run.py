@@ -523,7 +523,8 @@ def a_supervisor_that_cannot_set_up_says_why():
             # A limit of this user namespace alone; the supervisor wants one more.
             done = subprocess.run(
                 ["unshare", "-Urm", "sh", "-c",
-                 f"echo 0 >/proc/sys/user/max_mnt_namespaces && \"$RNX\" run {flags} true; echo $?"],
+                 "echo 0 >/proc/sys/user/max_mnt_namespaces && "
+                 f"\"$RNX\" run {flags} true; echo $?"],
                 env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, check=False, text=True, timeout=PATIENCE)
             if done.returncode or "max_mnt_namespaces" in done.stderr:
