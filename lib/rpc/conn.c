@@ -258,7 +258,10 @@ static void fire(struct jl__rpc_timer *timer)
 
 	if (conn->state <= JL__RPC_SNIFFING) {
 		if (now >= conn->since_usec + conn->server->limits.handshake_usec)
-			jl__rpc_conn_drop(conn, "it does not finish its TLS handshake");
+			jl__rpc_conn_drop(conn,
+					  conn->io.ssl
+						  ? "it does not finish its TLS handshake"
+						  : "it does not say anything");
 	} else if (conn->state == JL__RPC_SERVING) {
 		serving_late(conn, now);
 	} else if (now >= conn->close_usec) {

@@ -221,6 +221,19 @@ def a_reload_that_fails_changes_nothing():
 
 
 @test
+def a_second_signal_does_not_wait():
+    daemon = Daemon(server_drainTimeout="600s").start()
+    client = Client(daemon.channel())
+    uuid = client.run("sleep", "1000")
+    call = client.call("/joblet.JobService/GetJobLogs", timeout=600, uuid=uuid)
+    daemon.process.send_signal(signal.SIGTERM)
+    until("it is going", lambda: "no more calls" in daemon.log())
+    same(daemon.stop(), 0)
+    same(code_of(lambda: call)[0], "UNAVAILABLE")
+    Client(daemon.start().channel()).job("StopJob", uuid=uuid, force=True)
+
+
+@test
 def a_reload_takes_roles_from_who_is_there():
     daemon = Daemon(security_local="{admin: [root]}").start()
     os.chmod(daemon.folder, 0o711)
