@@ -14,7 +14,11 @@
 #define NESTED(type) (NLA_F_NESTED | (type))
 #define BY_SOURCE 1u /* in CTA_FILTER: compare the source address and nothing else */
 
-/* What a dump is cut into is no larger where pages are not. */
+/*
+ * A dump is cut into pieces as large as the largest buffer that was ever offered on this
+ * socket, and no larger than this: what does not fit into ours is lost.
+ */
+#define PIECE_MAX 32768
 #define CHUNK 8192
 
 /* "Whose tuple, in this direction, comes from this address." */
@@ -53,7 +57,7 @@ int jl__flows_max(int netfilter, uint32_t *ret)
 	};
 	char buf[512] __attribute__((aligned(8)));
 	const struct nlmsghdr *head = (const void *)buf;
-	uint32_t at = sizeof(ask), value = 0;
+	uint32_t at = sizeof(ask);
 	long got = jl__wire_send(netfilter, &ask, sizeof(ask));
 
 	if (got == 0)
@@ -71,12 +75,15 @@ int jl__flows_max(int netfilter, uint32_t *ret)
 
 		if (attr->nla_len < sizeof(*attr))
 			break;
-		if ((attr->nla_type & NLA_TYPE_MASK) == CTA_STATS_GLOBAL_MAX_ENTRIES)
-			value = __be32_to_cpu(*(const __be32 *)(attr + 1));
+		if ((attr->nla_type & NLA_TYPE_MASK) == CTA_STATS_GLOBAL_MAX_ENTRIES) {
+			uint32_t value = __be32_to_cpu(*(const __be32 *)(attr + 1));
+
+			*ret = value ? value : UINT32_MAX;
+			return 0;
+		}
 		at += NLA_ALIGN(attr->nla_len);
 	}
-	*ret = value;
-	return value ? 0 : -EOPNOTSUPP;
+	return -EOPNOTSUPP;
 }
 
 /* ---- one by one: what kernels before 6.8 cannot do at once ---- */
@@ -102,6 +109,8 @@ static int delete_entry(int netfilter, struct deletions *list,
 	struct nlmsghdr *head;
 	int r = 0;
 
+	if (entry->nlmsg_len < at || entry->nlmsg_len > CHUNK)
+		return -EPROTO;
 	if (entry->nlmsg_len > CHUNK - list->len)
 		r = delete_all(netfilter, list);
 	begin = list->len;
@@ -152,10 +161,10 @@ static int take_chunk(int netfilter, struct deletions *list, const char *buf, lo
 	return 0;
 }
 
-static int forget_singly(int netfilter, uint32_t address, int reply)
+int jl__flows_forget_singly(int netfilter, uint32_t address, int reply)
 {
 	struct deletions list = { .len = 0 };
-	char buf[CHUNK] __attribute__((aligned(8)));
+	char buf[PIECE_MAX] __attribute__((aligned(8)));
 	struct by_source ask;
 	int code = 0, r = 0;
 	long got;
@@ -188,7 +197,7 @@ int jl__flows_forget(int netfilter, uint32_t address)
 		r = jl__wire_talk(netfilter, &ask, sizeof(ask));
 		/* It takes the tuple for a whole one, and misses the rest of it. */
 		if (r == -EINVAL)
-			r = forget_singly(netfilter, address, reply);
+			r = jl__flows_forget_singly(netfilter, address, reply);
 		if (r < 0)
 			return r;
 	}

@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-/* How many the table holds (nf_conntrack_max). -EOPNOTSUPP: this kernel has no ctnetlink.
- */
+/* How many the table holds (nf_conntrack_max); UINT32_MAX when nothing limits it.
+ * -EOPNOTSUPP: this kernel has no ctnetlink. */
 int jl__flows_max(int netfilter, uint32_t *ret);
 
 /*
@@ -17,5 +17,8 @@ int jl__flows_max(int netfilter, uint32_t *ret);
  * whole table for it, before 6.8 slowly. 0 or the first failure.
  */
 int jl__flows_forget(int netfilter, uint32_t address);
+/* The way of kernels before 6.8: those it has opened, or with reply those it has
+ * answered, one by one. */
+int jl__flows_forget_singly(int netfilter, uint32_t address, int reply);
 
 #endif
