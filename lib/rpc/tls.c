@@ -47,10 +47,23 @@ static int no_pass_phrase(char *buf, int size, int writing, void *data)
 	return -1;
 }
 
+/* Pieces of a PEM text have been read as far as that went: to its end, or to one that is
+ * damaged and must not be passed over in silence. */
+static int read_all(const char *what, unsigned count, jl_error **err)
+{
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return jl__fail(err, -EINVAL,
+				"%s %u of several in one text cannot be read (%s)", what,
+				count + 1, last_reason());
+	ERR_clear_error();
+	return 0;
+}
+
 static int use_cert(SSL_CTX *ctx, const char *pem, jl_error **err)
 {
 	_cleanup_(bio_free) BIO *bio = BIO_new_mem_buf(pem, -1);
 	_cleanup_(x509_free) X509 *cert = NULL;
+	unsigned count = 1;
 
 	if (!bio)
 		return jl__oom(err);
@@ -63,7 +76,7 @@ static int use_cert(SSL_CTX *ctx, const char *pem, jl_error **err)
 	if (SSL_CTX_use_certificate(ctx, cert) != 1)
 		return jl__fail(err, -EINVAL, "the certificate cannot be used: %s",
 				last_reason());
-	for (;;) {
+	for (;; count++) {
 		X509 *more = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 
 		if (!more)
@@ -76,8 +89,7 @@ static int use_cert(SSL_CTX *ctx, const char *pem, jl_error **err)
 					last_reason());
 		}
 	}
-	ERR_clear_error();
-	return 0;
+	return read_all("certificate", count, err);
 }
 
 static int use_key(SSL_CTX *ctx, const char *pem, jl_error **err)
@@ -128,8 +140,7 @@ static int use_ca(SSL_CTX *ctx, const char *pem, bool announce, jl_error **err)
 		return jl__fail(err, -EINVAL,
 				"the CA certificate is no PEM certificate (%s)",
 				last_reason());
-	ERR_clear_error();
-	return 0;
+	return read_all("CA certificate", count, err);
 }
 
 /* An outdated list would refuse everybody; better not to start with it. */
@@ -174,8 +185,7 @@ static int use_crl(SSL_CTX *ctx, const char *pem, jl_error **err)
 				"the revocation list is no PEM list (%s): it begins with "
 				"-----BEGIN X509 CRL-----",
 				last_reason());
-	ERR_clear_error();
-	return r;
+	return r < 0 ? r : read_all("revocation list", count, err);
 }
 
 static SSL_CTX *new_ctx(const SSL_METHOD *method)

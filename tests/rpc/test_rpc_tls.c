@@ -349,6 +349,45 @@ START_TEST(every_authority_has_its_list)
 }
 END_TEST
 
+/* What is damaged behind the first piece of a text is not passed over: it may be the list
+ * with those who were revoked last. */
+static const struct {
+	const char *cert, *ca, *crl; /* what follows the good one */
+	const char *says;
+} damaged[] = {
+	{ "", "", "", NULL },
+	{ "\n", "a comment\n", "\n# another\n", NULL },
+	{ "-----BEGIN CERTIFICATE-----\nMII@\n", "", "", "certificate 2 of several" },
+	{ "", "-----BEGIN CERTIFICATE-----\nMIIA\n-----END CERTIFICATE-----\n", "",
+	  "CA certificate 2 of several" },
+	{ "", "", "-----BEGIN X509 CRL-----\n@@@@\n-----END X509 CRL-----\n",
+	  "revocation list 2 of several" },
+	{ "", "", "-----BEGIN X509 CRL-----\nMIIA", "revocation list 2 of several" },
+};
+
+START_TEST(what_is_damaged_is_not_passed_over)
+{
+	static const struct jl__rpc_method none[] = { { 0 } };
+	const struct authority *all = authority();
+	char cert[8192], ca[8192], crl[8192];
+	const struct jl__rpc_tls tls = { cert, all->server.key, ca, crl };
+	struct jl__rpc_server *server;
+	jl_error *err = NULL;
+	int r;
+
+	(void)snprintf(cert, sizeof(cert), "%s%s", all->server.cert, damaged[_i].cert);
+	(void)snprintf(ca, sizeof(ca), "%s%s", all->ca.cert, damaged[_i].ca);
+	(void)snprintf(crl, sizeof(crl), "%s%s", all->no_crl, damaged[_i].crl);
+	ck_assert_int_eq(jl__rpc_server_new(none, NULL, NULL, &server, NULL), 0);
+	r = jl__rpc_server_set_tls(server, &tls, &err);
+	ck_assert_int_eq(r, damaged[_i].says ? -EINVAL : 0);
+	ck_assert_msg(!damaged[_i].says || strstr(jl_error_message(err), damaged[_i].says),
+		      "%s", jl_error_message(err));
+	jl_error_free(err);
+	jl__rpc_server_free(server);
+}
+END_TEST
+
 /* Errors that OpenSSL keeps for later are of one connection, and not of the
  * next one. */
 START_TEST(failed_handshakes_do_no_harm_to_others)
@@ -460,6 +499,8 @@ Suite *test_suite(void)
 			    sizeof(protocols) / sizeof(*protocols));
 	tcase_add_test(tests, who_was_revoked_meanwhile_does_not_get_in);
 	tcase_add_test(tests, every_authority_has_its_list);
+	tcase_add_loop_test(tests, what_is_damaged_is_not_passed_over, 0,
+			    sizeof(damaged) / sizeof(*damaged));
 	tcase_add_test(tests, failed_handshakes_do_no_harm_to_others);
 	tcase_add_test(tests, certificates_change_under_way);
 	tcase_add_test(tests, a_certificate_that_ends_ends_its_connection);
