@@ -565,40 +565,47 @@ START_TEST(contexts_do_not_know_each_other)
 }
 END_TEST
 
+struct runner {
+	pthread_t thread;
+	jl_ctx *ctx;
+	int failures;
+};
+
 static void *run_jobs(void *data)
 {
-	int *failures = data;
-	jl_ctx *own = open_ctx(0);
+	struct runner *own = data;
 	jl_job_spec *spec = NULL;
 
 	if (jl_job_spec_new(&spec) < 0 || jl_job_spec_add_arg(spec, "true", NULL) < 0)
-		++*failures;
-	for (int i = 0; i < 20 && !*failures; i++) {
+		own->failures++;
+	for (int i = 0; i < 20 && !own->failures; i++) {
 		struct jl_result result = { .size = sizeof(result) };
 		jl_job *job = NULL;
 
-		if (jl_job_spawn(own, spec, &job, NULL) < 0 ||
+		if (jl_job_spawn(own->ctx, spec, &job, NULL) < 0 ||
 		    jl_job_wait(job, JL_FOREVER, NULL) < 0 ||
 		    jl_job_get_result(job, &result, NULL) < 0 || result.exit_code != 0)
-			++*failures;
+			own->failures++;
 		jl_job_unref(job);
 	}
 	jl_job_spec_free(spec);
-	jl_ctx_unref(own);
+	jl_ctx_unref(own->ctx);
 	return NULL;
 }
 
 START_TEST(threads_with_a_context_each_do_not_meet)
 {
-	pthread_t threads[6];
-	int failures[6] = { 0 };
+	struct runner runners[6] = { 0 };
 
-	for (size_t i = 0; i < COUNT(threads); i++)
+	for (size_t i = 0; i < COUNT(runners); i++) {
+		runners[i].ctx = open_ctx(0);
 		ck_assert_int_eq(
-			pthread_create(&threads[i], NULL, run_jobs, &failures[i]), 0);
-	for (size_t i = 0; i < COUNT(threads); i++) {
-		(void)pthread_join(threads[i], NULL);
-		ck_assert_int_eq(failures[i], 0);
+			pthread_create(&runners[i].thread, NULL, run_jobs, &runners[i]),
+			0);
+	}
+	for (size_t i = 0; i < COUNT(runners); i++) {
+		(void)pthread_join(runners[i].thread, NULL);
+		ck_assert_int_eq(runners[i].failures, 0);
 	}
 }
 END_TEST
