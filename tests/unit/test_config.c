@@ -281,7 +281,11 @@ START_TEST(files_and_environment_are_looked_at_in_order)
 	ck_assert_int_eq(jl__server_config_load("nowhere.yml", &c, error), -ENOENT);
 	ck_assert_str_eq(error, "cannot read nowhere.yml: No such file or directory");
 	free(place);
+	(void)unlink("joblet-config.yml");
+	(void)unlink("config/joblet-config.yml");
+	(void)rmdir("config");
 	ck_assert_int_eq(chdir("/"), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
 
