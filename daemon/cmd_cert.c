@@ -158,7 +158,6 @@ static int take_option(struct wish *wish, int option)
 		wish->fresh = true;
 		return EXIT_OK;
 	default:
-		say("see joblet cert --help");
 		return EXIT_USAGE;
 	}
 }
@@ -460,11 +459,13 @@ int cmd_cert(int argc, char **argv)
 	argc--;
 	argv++;
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (option == 'h') {
 			(void)fputs(usage, stdout);
 			return EXIT_OK;
 		}
+		if (option == '?' || option == ':')
+			return option_wrong(option, argv, "joblet cert --help");
 		r = take_option(&wish, option);
 		if (r != EXIT_OK)
 			return r;

@@ -97,11 +97,11 @@ int cmd_check(int argc, char **argv)
 	char *path;
 
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":c:vh", options, NULL)) != -1) {
 		if (option == 'h')
 			return fputs(usage, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
 		if (option != 'c' && option != 'v')
-			return EXIT_USAGE;
+			return option_wrong(option, argv, "joblet check --help");
 		if (option == 'c')
 			given = optarg;
 		verbose = verbose || option == 'v';

@@ -10,6 +10,12 @@ int cmd_cert(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_hold(int argc, char **argv);
 
+/*
+ * For what getopt_long() returns for an option there is not ('?') and for one whose value
+ * is missing (':'): says so, and what shows those there are.
+ */
+int option_wrong(int option, char *const *argv, const char *help);
+
 /* "joblet: …" on stderr. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

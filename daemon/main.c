@@ -39,6 +39,21 @@ void say(const char *format, ...)
 	(void)fprintf(stderr, "joblet: %s\n", text);
 }
 
+int option_wrong(int option, char *const *argv, const char *help)
+{
+	const char *word = argv[optind - 1];
+	const char letter[] = { '-', (char)optopt, '\0' };
+
+	/* Of letters in one word the word is not done with yet. */
+	if (strncmp(word, "--", 2) != 0 && optopt > 0 && optopt < 128)
+		word = letter;
+	if (option == ':')
+		say("%s: a value is missing, see %s", word, help);
+	else
+		say("unknown option: %s, see %s", word, help);
+	return EXIT_USAGE;
+}
+
 static int finish(int code)
 {
 	if (fflush(stdout) != 0 || ferror(stdout)) {
@@ -72,7 +87,7 @@ int main(int argc, char **argv)
 		return finish(cmd_check(argc - 1, argv + 1));
 	if (argc > 1 && strcmp(argv[1], "hold") == 0)
 		return finish(cmd_hold(argc - 1, argv + 1));
-	while ((option = getopt_long(argc, argv, "+c:hv", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+:c:hv", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			serving.config = optarg;
@@ -86,7 +101,7 @@ int main(int argc, char **argv)
 		case 'v':
 			return finish(version());
 		default:
-			return EXIT_USAGE;
+			return option_wrong(option, argv, "joblet help");
 		}
 	}
 	if (optind < argc && strcmp(argv[optind], "help") == 0) {

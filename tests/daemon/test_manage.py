@@ -103,6 +103,22 @@ def names_and_addresses_that_mean_something_are_refused():
 
 
 @test
+def options_there_are_not_are_named():
+    for words, says in (
+            (("--bogus",), "unknown option: --bogus, see joblet help"),
+            (("-x",), "unknown option: -x, see joblet help"),
+            (("-hx",), None),
+            (("--config",), "--config: a value is missing, see joblet help"),
+            (("check", "-vx"), "unknown option: -x, see joblet check --help"),
+            (("check", "-c"), "-c: a value is missing, see joblet check --help"),
+            (("cert", "list", "--bogus"), "unknown option: --bogus, see joblet cert --help"),
+            (("cert", "client", "--role"), "--role: a value is missing, see joblet cert --help")):
+        done = subprocess.run([JOBLET, *words], check=False, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        same((done.returncode, done.stderr), (2, f"joblet: {says}\n") if says else (0, ""), words)
+
+
+@test
 def check_says_what_is_wrong():
     daemon = Daemon()
     code, text = check(daemon.config_file, "--verbose")
