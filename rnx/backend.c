@@ -4,11 +4,31 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "output.h"
+
 const char *state_dir_of(const struct options *opts)
 {
 	const char *dir = opts->state_dir ? opts->state_dir : getenv("JOBLET_STATE_DIR");
 
 	return dir && *dir ? dir : NULL;
+}
+
+/* Two variables that ask for different nodes: the folder wins, which is not to be guessed. */
+static void tell_unheard(const struct options *opts)
+{
+	static const char *const names[] = { "JOBLET_SERVER", "JOBLET_NODE", "RNX_CONFIG",
+					     "RNX_CONFIG_PATH" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && *value && !opts->quiet && !opts->state_dir) {
+			say("JOBLET_STATE_DIR is set, so %s does not count; unset one of "
+			    "them",
+			    names[i]);
+			return;
+		}
+	}
 }
 
 int backend_open(const struct options *opts, struct backend **ret_backend,
@@ -26,6 +46,8 @@ int backend_open(const struct options *opts, struct backend **ret_backend,
 		r = remote_open(opts, ret_backend, fault);
 		if (r != 0)
 			return r < 0 ? r : 0;
+	} else {
+		tell_unheard(opts);
 	}
 	return embedded_open(opts, ret_backend, fault);
 }

@@ -36,22 +36,38 @@ static void print_flags(uint32_t scope)
 	}
 }
 
-static void print_general(void)
+/* Those of a group, or all. */
+static void print_commands(const char *group)
 {
-	(void)fputs(general_head, stdout);
 	for (unsigned int i = 0; i < command_count; i++) {
 		const struct command *command = &commands[i];
 		char left[64];
 
+		if (group && (!command->group || strcmp(command->group, group) != 0))
+			continue;
 		(void)snprintf(left, sizeof(left), "%s%s%s%s%s",
 			       command->group ? command->group : "",
 			       command->group ? " " : "", command->name,
 			       *command->words ? " " : "", command->words);
 		(void)printf("  %-31s %s\n", left, command->brief);
 	}
+}
+
+static void print_general(void)
+{
+	(void)fputs(general_head, stdout);
+	print_commands(NULL);
 	(void)puts("\nFlags of every command (each as --flag=VALUE or --flag VALUE):");
 	print_flags(SCOPE_ANY);
 	(void)fputs(general_tail, stdout);
+}
+
+int print_group_help(const char *group)
+{
+	(void)printf("Usage: rnx %s COMMAND ...\n\nCommands:\n", group);
+	print_commands(group);
+	(void)printf("\n'rnx help %s COMMAND' lists the flags of each.\n", group);
+	return finish_stdout();
 }
 
 int print_help(const struct command *command)

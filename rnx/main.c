@@ -91,8 +91,8 @@ int cmd_help(const struct options *opts, char **words)
 	else if (strcmp(words[0], "network") == 0)
 		group = *words++;
 	if (!words[0])
-		return print_help(group ? command_find(group, "create")
-					: command_find(NULL, "run"));
+		return group ? print_group_help(group)
+			     : print_help(command_find(NULL, "run"));
 	command = command_find(group, words[0]);
 	return command ? print_help(command) : unknown_command(group, words[0], "");
 }
@@ -142,7 +142,10 @@ static int parse(struct options *opts, struct line *line)
 	return EXIT_USAGE;
 }
 
-/* Which command is meant; returns EXIT_OK or has said what is wrong. */
+/*
+ * Which command is meant, NULL for help about the networks'; returns EXIT_OK or has said
+ * what is wrong.
+ */
 static int find(struct options *opts, struct line *line,
 		const struct command **ret_command)
 {
@@ -153,12 +156,12 @@ static int find(struct options *opts, struct line *line,
 	if (strcmp(verb, "job") == 0 || strcmp(verb, "network") == 0) {
 		group = verb;
 		opts->under_job = strcmp(verb, "job") == 0;
+		opts->command = group;
 		r = parse(opts, line);
 		if (r != EXIT_OK)
 			return r;
 		if (line->index >= line->argc) {
-			*ret_command = opts->under_job ? command_find(NULL, "run")
-						       : command_find(group, "create");
+			*ret_command = opts->under_job ? command_find(NULL, "run") : NULL;
 			if (opts->help)
 				return EXIT_OK;
 			say(opts->under_job
@@ -175,6 +178,7 @@ static int find(struct options *opts, struct line *line,
 		return EXIT_USAGE;
 	if (!command || (opts->under_job && !command->verb))
 		return group ? unknown_command(group, verb, "") : unknown_verb(verb);
+	opts->command = group && !opts->under_job ? group : command->name;
 	*ret_command = command;
 	return EXIT_OK;
 }
@@ -231,6 +235,8 @@ static int with_command(struct options *opts, struct line *line)
 	char **words;
 	int r = find(opts, line, &command);
 
+	if (r == EXIT_OK && !command)
+		return print_group_help("network");
 	if (r == EXIT_OK)
 		r = parse(opts, line);
 	if (r != EXIT_OK)

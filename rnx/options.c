@@ -302,7 +302,8 @@ static int not_yet(char error[OPTIONS_ERROR_MAX], const char *name)
 	return fail(error, "--%s: this version does not have it yet", name);
 }
 
-static int unknown_flag(char error[OPTIONS_ERROR_MAX], const char *word)
+static int unknown_flag(const struct options *opts, const char *word,
+			char error[OPTIONS_ERROR_MAX])
 {
 	size_t dashes = word[1] == '-' ? 2 : 1;
 	const char *text = word + dashes, *meant = NULL;
@@ -323,8 +324,9 @@ static int unknown_flag(char error[OPTIONS_ERROR_MAX], const char *word)
 	if (meant)
 		return fail(error, "unknown flag: %.*s%s, did you mean --%s?",
 			    (int)dashes, word, shown(buf, name), meant);
-	return fail(error, "unknown flag: %.*s%s, see rnx help run", (int)dashes, word,
-		    shown(buf, name));
+	return fail(error, "unknown flag: %.*s%s, see rnx help%s%s", (int)dashes, word,
+		    shown(buf, name), opts->command ? " " : "",
+		    opts->command ? opts->command : "");
 }
 
 /* Whether -v is followed by, or holds, SOURCE:TARGET: other tools take volumes so. */
@@ -385,7 +387,7 @@ int options_parse(struct options *opts, int argc, char **argv, int *index,
 			return not_yet(error, "volume");
 		flag = find_flag(word, &value);
 		if (flag == FLAG_COUNT)
-			return unknown_flag(error, word);
+			return unknown_flag(opts, word, error);
 		if (flag_table[flag].value && !value) {
 			if (*index >= argc)
 				return fail(error,

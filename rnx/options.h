@@ -133,6 +133,8 @@ struct options {
 	uint32_t limit;
 	uint64_t tail; /* lines */
 
+	const char *command; /* what to ask rnx help for, NULL: not known yet */
+
 	bool help, version, json, quiet;
 	bool init, rm, explain, detach, interactive;
 	bool follow, no_follow, timestamps, only_stdout, only_stderr;

@@ -50,6 +50,7 @@ const struct command *command_find(const char *group, const char *name);
 
 /* Help for everything (NULL) or for one command, on stdout. */
 int print_help(const struct command *command);
+int print_group_help(const char *group);
 
 /*
  * Signals for a job. signals_open() blocks those that are forwarded and returns a

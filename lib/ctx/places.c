@@ -52,6 +52,7 @@ bool jl__ctx_privileged(void)
 static int make_folder(const char *path, jl_error **err)
 {
 	_cleanup_free_ char *parent = jl__strdup(path);
+	const uid_t uid = (uid_t)jl__sys_geteuid();
 	struct stat st;
 	char *slash;
 
@@ -68,11 +69,18 @@ static int make_folder(const char *path, jl_error **err)
 		return jl__fail_errno(err, -errno, "cannot make folder %s", path);
 	if (lstat(path, &st) < 0)
 		return jl__fail_errno(err, -errno, "cannot look at folder %s", path);
-	if (!S_ISDIR(st.st_mode) || st.st_uid != (uid_t)jl__sys_geteuid() ||
-	    st.st_mode & 022)
+	if (!S_ISDIR(st.st_mode))
+		return jl__fail(err, -EPERM, "%s is not a folder; choose another place",
+				path);
+	if (st.st_uid != uid)
 		return jl__fail(
 			err, -EPERM,
-			"%s is not a folder of this user alone; remove it or choose another",
+			"folder %s belongs to user %u, and this is user %u; choose another",
+			path, st.st_uid, uid);
+	if (st.st_mode & 022)
+		return jl__fail(
+			err, -EPERM,
+			"others may write to folder %s: chmod go-w it, or choose another",
 			path);
 	return 0;
 }
@@ -96,7 +104,7 @@ static int choose(const jl_ctx *ctx, const char *root_path, const char *variable
 		else
 			return jl__fail(
 				err, -ENOENT,
-				"neither %s nor HOME says where this user's files go; set one or use jl_ctx_set_state_dir()",
+				"neither %s nor HOME says where this user's files go; set one of them",
 				variable);
 	}
 	if (!path)

@@ -6,8 +6,9 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 
-from cli import PATIENCE, RNX, good, good_json, main, rnx, same, test
+from cli import PATIENCE, RNX, ROOT, STATE, good, good_json, main, rnx, same, test
 
 BAD_VALUES = [
     # flag, value, what the line must hold besides both
@@ -157,7 +158,10 @@ def a_flag_without_a_value_is_told():
 def unknown_flags_are_named():
     assert "unknown flag: --max-cpus, did you mean --max-cpu" in one_line(
         rnx("run", "--max-cpus=1", "true"))
-    assert "unknown flag: -x" in one_line(rnx("run", "-x", "true"))
+    for words, topic in ((("run", "-x"), " run"), (("list", "--zzzz"), " list"), (("-x",), ""),
+                         (("status", "-1"), " status"), (("network", "list", "-x"), " network")):
+        same(one_line(rnx(*words)),
+             f"rnx: unknown flag: {words[-1]}, see rnx help{topic}\n")
     assert "--runtime: this version" in one_line(rnx("run", "--runtime=x", "true"))
     assert "did you mean --max-memory?" in one_line(rnx("run", "-max-memory=64", "true"))
 
@@ -316,6 +320,50 @@ def version_as_json():
     version = good_json("version")
     same(sorted(version), ["rnx"])
     same(sorted(version["rnx"]), ["libjoblet", "version"])
+
+
+@test
+def help_for_networks_has_all_of_its_commands():
+    text = good("help", "network")
+    for name in ("create NAME --cidr=CIDR", "list", "remove NAME"):
+        assert f"network {name} " in text, text
+    assert "--max-cpu" not in text and " log " not in text, text
+    same(good("network", "--help"), text)
+
+
+@test
+def a_variable_that_does_not_count_is_named():
+    both = dict(os.environ, RNX_CONFIG="/there/is/none")
+    result = rnx("list", env=both)
+    same((result.returncode, result.stderr),
+         (0, b"rnx: JOBLET_STATE_DIR is set, so RNX_CONFIG does not count; unset one of them\n"))
+    same(rnx("-q", "list", env=both).stderr, b"")
+    same(rnx("--state-dir", STATE, "list", env=both).stderr, b"", "a flag beats both")
+
+
+@test
+def a_state_folder_that_is_not_ours_is_told_why():
+    def refused(place):
+        result = rnx("--state-dir", place, "list")
+        same(result.returncode, 4)
+        return result.stderr.decode()
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = os.path.join(folder, "state")
+        with open(place, "w", encoding="ascii"):
+            pass
+        same(refused(place), f"rnx: {place} is not a folder; choose another place\n")
+        os.unlink(place)
+        os.mkdir(place)
+        os.chmod(place, 0o777)
+        same(refused(place),
+             f"rnx: others may write to folder {place}: chmod go-w it, or choose another\n")
+        if ROOT:
+            os.chmod(place, 0o700)
+            os.chown(place, 12345, 12345)
+            same(refused(place),
+                 f"rnx: folder {place} belongs to user 12345, and this is user 0; choose "
+                 "another\n")
 
 
 @test
