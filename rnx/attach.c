@@ -28,6 +28,7 @@ struct stream {
 	struct outlet outlet;
 	char *data;
 	size_t start, end; /* what of data is still to be written */
+	bool lost;	   /* cannot be written to, which has been said */
 };
 
 struct attached {
@@ -109,7 +110,7 @@ static void forward(struct attached *self)
  * Nobody reads what the job says any more: it ends, as at the end of a pipe. What cannot
  * be written for another reason is in the log, and the job goes on.
  */
-static void output_lost(struct attached *self, const struct outlet *outlet, int code)
+static void output_lost(struct attached *self, struct stream *stream, int code)
 {
 	struct fault fault;
 
@@ -121,8 +122,11 @@ static void output_lost(struct attached *self, const struct outlet *outlet, int 
 	}
 	if (self->code == 0)
 		self->code = EXIT_FAILED;
-	say("cannot write to standard %s: %s",
-	    outlet->fd == STDOUT_FILENO ? "output" : "error", strerror(-code));
+	if (!stream->lost)
+		say("cannot write to standard %s: %s",
+		    stream->outlet.fd == STDOUT_FILENO ? "output" : "error",
+		    strerror(-code));
+	stream->lost = true;
 }
 
 /* Moves what it can without waiting. Returns 1 when it moved something, 0, or <0. */
@@ -139,7 +143,7 @@ static int move(struct attached *self, struct stream *stream, struct fault *faul
 			if (n == -EAGAIN)
 				return moved;
 			if (n < 0) {
-				output_lost(self, &stream->outlet, (int)n);
+				output_lost(self, stream, (int)n);
 				n = (int64_t)(stream->end - stream->start);
 			}
 			stream->start += (size_t)n;

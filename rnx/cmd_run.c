@@ -13,6 +13,7 @@
 #include <joblet/sched.h>
 
 #include "output.h"
+#include "remote.h"
 #include "show.h"
 #include "spec.h"
 #include "upload.h"
@@ -303,6 +304,9 @@ int cmd_run(const struct options *opts, char **words)
 	if (spec_check(opts, words, &fault) < 0)
 		return say_fault(&fault);
 	warn_risky(opts);
+	if (opts->interactive && !opts->quiet && !state_dir_of(opts) && remote_asked(opts))
+		say("--interactive: the job runs on this machine, not on the server that is "
+		    "configured");
 	if (opts->interactive || opts->explain)
 		return run_direct(opts, words);
 	r = read_times(opts, &request, rule);

@@ -208,6 +208,25 @@ def stdin_passes_through():
 
 
 @test
+def an_output_that_is_full_is_said_once():
+    with open("/dev/full", "wb") as full:
+        result = rnx("run", "sh", "-c", "seq 200000; echo done >&2", stdout=full)
+    same((result.returncode, sorted(result.stderr.splitlines())),
+         (1, [b"done", b"rnx: cannot write to standard output: No space left on device"]))
+
+
+@test
+def an_interactive_job_says_that_it_runs_here():
+    server = dict(os.environ, JOBLET_SERVER="192.0.2.7:50051")
+    del server["JOBLET_STATE_DIR"]
+    told = (b"rnx: --interactive: the job runs on this machine, not on the server that is "
+            b"configured\n")
+    for words, says in (((), told), (("-q",), b"")):
+        result = rnx(*words, "run", "-i", "--network=none", "true", env=server)
+        same((result.returncode, result.stderr), (0, says), words)
+
+
+@test
 def closed_streams_stay_closed():
     result = subprocess.run(["sh", "-c", f"'{RNX}' run sh -c 'read x; echo $?' <&-"],
                             capture_output=True, timeout=PATIENCE, check=False)
