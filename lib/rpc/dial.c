@@ -71,6 +71,11 @@ int jl__rpc_where_parse(const char *address, struct jl__rpc_where *ret, jl_error
 		return bad_address(address, err);
 	memcpy(ret->host, host, len);
 	(void)snprintf(ret->port, sizeof(ret->port), "%u", number);
+	/* Who left the port out may not know which one that means. */
+	if (!port)
+		(void)snprintf(ret->shown, sizeof(ret->shown),
+			       strchr(ret->host, ':') ? "[%s]:%s" : "%s:%s", ret->host,
+			       ret->port);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "harness.h"
 #include "main.h"
+#include "rpc/dial.h"
 #include "rpc/pb.h"
 
 static struct running running;
@@ -354,6 +355,26 @@ static void server_with(const struct pem *cert, int code, const char *words)
 	begin();
 }
 
+START_TEST(an_address_is_shown_with_its_port)
+{
+	static const char *const shown[][2] = {
+		{ "192.0.2.7", "192.0.2.7:50051" },
+		{ "::1", "[::1]:50051" },
+		{ "[::1]", "[::1]:50051" },
+		{ "host:1", "host:1" },
+		{ "[::1]:1", "[::1]:1" },
+		{ "unix:/a:b", "unix:/a:b" },
+	};
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+		struct jl__rpc_where where;
+
+		ck_assert_int_eq(jl__rpc_where_parse(shown[i][0], &where, NULL), 0);
+		ck_assert_str_eq(where.shown, shown[i][1]);
+	}
+}
+END_TEST
+
 START_TEST(bad_servers_are_not_believed)
 {
 	server_with(&authority()->wrong_name, -EBADMSG, "is for another name: use");
@@ -495,6 +516,7 @@ Suite *test_suite(void)
 	tcase_add_test(tests, closing_a_stream_cancels_it);
 	tcase_add_test(tests, a_call_need_not_wait_for_the_greeting);
 	tcase_add_test(tests, refusals_are_sentences);
+	tcase_add_test(tests, an_address_is_shown_with_its_port);
 	tcase_add_test(tests, bad_servers_are_not_believed);
 	tcase_add_test(tests, a_server_that_goes_is_noticed);
 	tcase_add_test(tests, a_connection_that_is_gone_is_no_signal);
