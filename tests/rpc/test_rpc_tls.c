@@ -381,7 +381,8 @@ START_TEST(what_is_damaged_is_not_passed_over)
 	ck_assert_int_eq(jl__rpc_server_new(none, NULL, NULL, &server, NULL), 0);
 	r = jl__rpc_server_set_tls(server, &tls, &err);
 	ck_assert_int_eq(r, damaged[_i].says ? -EINVAL : 0);
-	ck_assert_msg(!damaged[_i].says || strstr(jl_error_message(err), damaged[_i].says),
+	ck_assert_msg(!damaged[_i].says ||
+			      strstr(jl_error_message(err), damaged[_i].says),
 		      "%s", jl_error_message(err));
 	jl_error_free(err);
 	jl__rpc_server_free(server);

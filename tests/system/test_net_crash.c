@@ -392,7 +392,9 @@ START_TEST(a_network_that_was_made_anew)
 	jl_job_spec_free(spec);
 	ck_ok(jl_net_create(other, NET, "10.82.0.0/24", NULL, &err));
 	for (int i = 0; i < 3; i++) {
-		run_spec(&run, in_network(command("true", NULL), NET));
+		run_spec(&run, in_network(command("cat", "/etc/hosts", NULL), NET));
+		ck_assert_msg(strstr(run.text[0], jl_job_get_address(run.job)) != NULL,
+			      "%s: %s", jl_job_get_address(run.job), run.text[0]);
 		ck_assert_int_eq(strncmp(jl_job_get_address(run.job), "10.82.0.", 8), 0);
 		run_done(&run);
 	}
