@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "node/node.h"
+#include "node/uuid.h"
 #include "sys/remove.h"
 
 #define RESERVE "reserve"
@@ -231,9 +232,14 @@ int jl__doubt_settle(jl_node *node, jl_error **err)
 static int sweep_one(jl_node *node, int dir, const char *id, jl_error **err)
 {
 	struct jl__row *row = NULL;
-	int mark, r = jl__store_get_id(node->store, id, &row, err);
+	char whole[JL__UUID_MAX];
+	int mark, r;
 
 	(void)dir;
+	/* lost+found, where the folder is a file system of its own. */
+	if (!jl__uuid_prefix(id, JL__UUID_MAX - 1, whole))
+		return 0;
+	r = jl__store_get_id(node->store, id, &row, err);
 	jl__row_free(row);
 	if (r != -ENOENT)
 		return r;

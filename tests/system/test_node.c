@@ -433,10 +433,12 @@ END_TEST
 START_TEST(folders_of_nobody_go_with_the_next_start_of_the_machine)
 {
 	static const char other[] = "00000000-1111-4222-8333-444444444444";
-	char path[128], swept[128];
+	char path[128], swept[128], theirs[128];
 	FILE *file;
 
 	end_many(1);
+	(void)snprintf(theirs, sizeof(theirs), "%s/jobs/lost+found", state);
+	ck_assert_int_eq(mkdir(theirs, 0700), 0);
 	(void)snprintf(path, sizeof(path), "%s/jobs/%s", state, other);
 	(void)snprintf(swept, sizeof(swept), "%s/swept", state);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
@@ -449,6 +451,7 @@ START_TEST(folders_of_nobody_go_with_the_next_start_of_the_machine)
 	ck_assert_int_eq(fclose(file), 0);
 	node = open_node();
 	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_int_eq(rmdir(theirs), 0);
 	ck_assert_uint_eq(in_states(0), 1);
 }
 END_TEST
