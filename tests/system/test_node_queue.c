@@ -134,6 +134,40 @@ START_TEST(many_are_started_step_by_step)
 }
 END_TEST
 
+START_TEST(many_fall_due_step_by_step)
+{
+	struct pollfd timer = { .events = POLLIN };
+	uint32_t left, before = 60;
+	uint64_t due;
+	char *first;
+
+	/* None of them can start: it is about their becoming due. */
+	reopen(JL_NODE_MAX_JOBS, 1);
+	first = submit_script("sleep 1000");
+	timer.fd = jl_node_get_fd(node);
+	due = wall() + (uint64_t)(2e6 * patience);
+	for (uint32_t i = 0; i < before; i++) {
+		jl_submission *sub = script("exit 0");
+
+		ck_ok(jl_submission_set_due(sub, due, &err));
+		jl_submission_set_attached(sub, 1);
+		free(submit(sub));
+	}
+	ck_assert_uint_eq(in_states(1U << JL_STATE_SCHEDULED), before);
+	while (wall() < due)
+		ck_assert_int_ge(poll(&timer, 1, (int)(30e3 * patience)), 0);
+	while ((left = in_states(1U << JL_STATE_SCHEDULED))) {
+		ck_assert_msg(left == 60 || left < before, "%u are left", left);
+		before = left;
+		ck_assert_msg(is_ready(), "%u wait, and nobody is told", left);
+		ck_ok(jl_node_process(node, &err));
+	}
+	ck_assert_uint_lt(before, 60);
+	ck_ok(jl_node_stop(node, first, 0, &err));
+	free(first);
+}
+END_TEST
+
 START_TEST(a_full_queue_takes_no_more)
 {
 	char *first, *second;
@@ -584,6 +618,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, who_waits_goes_by_priority_then_order);
 	tcase_add_test(tcase, never_more_at_once_than_there_are_slots);
 	tcase_add_test(tcase, many_are_started_step_by_step);
+	tcase_add_test(tcase, many_fall_due_step_by_step);
 	tcase_add_test(tcase, a_full_queue_takes_no_more);
 	tcase_add_test(tcase, standard_input_waits_for_a_slot);
 	tcase_add_test(tcase, standard_input_is_held_or_there_is_no_job);
