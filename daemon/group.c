@@ -66,7 +66,12 @@ static int choose_given(struct serving *s, struct sentence *why)
 
 	if (!is_unified())
 		return 0;
-	if (given && *given == '/') {
+	if (given && *given) {
+		if (*given != '/')
+			return fail(why, -EINVAL,
+				    "JOBLET_JOBS_GROUP is '%s': it is the path of a group "
+				    "below %s, like /joblet.slice/joblet-jobs.service",
+				    given, CGROUP_MOUNT);
 		if (is_folder(CGROUP_MOUNT, given))
 			return set_base(s, given, "JOBLET_JOBS_GROUP", why);
 		return fail(why, -ENOENT,

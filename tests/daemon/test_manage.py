@@ -144,6 +144,23 @@ def check_says_what_is_wrong():
 
 
 @test
+def the_group_of_jobs_is_a_path_that_is_there():
+    daemon = Daemon()
+    # A machine with cgroup v2, as far as it is looked at before the first job.
+    there = ("mount -t tmpfs none /sys/fs/cgroup && : >/sys/fs/cgroup/cgroup.controllers && "
+             'exec "$@"')
+    for group, part in (("joblet.slice/jobs", "it is the path of a group below /sys/fs/cgroup"),
+                        ("/joblet.slice/jobs", "does not exist: is joblet-jobs.service running?")):
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", there, "sh", JOBLET, "--config", daemon.config_file],
+            env=dict(os.environ, JOBLET_JOBS_GROUP=group), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False, text=True,
+            timeout=PATIENCE)
+        same((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        has(done.stderr, part)
+
+
+@test
 def a_start_that_fails_says_why():
     daemon = Daemon()
     other = Daemon().start()
