@@ -26,6 +26,7 @@
 /* Where the audit goes when the configuration does not say. */
 #define AUDIT_FILE "audit.log"
 #define STATE_DIR "/var/lib/joblet"
+#define RETRY_USEC 200000 /* until a node that failed is looked at again */
 
 /* ---- configuration ---- */
 
@@ -201,6 +202,41 @@ static bool take_changes(struct serving *s)
 	return any;
 }
 
+static void node_retry_due(struct timer *timer)
+{
+	/* Being awake is all: idle() does it. */
+	(void)timer;
+}
+
+/*
+ * What the node could not take up (its disk is full, for instance) leaves its descriptor
+ * ready, so that is not looked at for a while; and what stays wrong is logged once.
+ */
+static void node_failed(struct serving *s, const char *why)
+{
+	if (strncmp(why, s->node_error, sizeof(s->node_error) - 1) != 0)
+		journal_log(s->journal, JL_LOG_ERROR, "%s", why);
+	(void)snprintf(s->node_error, sizeof(s->node_error), "%s", why);
+	loop_unwatch(s->loop, &s->node_watch);
+	s->node_waits = true;
+	s->node_retry.due = node_retry_due;
+	loop_set_timer(s->loop, &s->node_retry, monotonic_usec() + RETRY_USEC);
+}
+
+static void node_is_well(struct serving *s)
+{
+	int r = 0;
+
+	if (s->node_watch.fd < 0)
+		r = loop_watch(s->loop, &s->node_watch, jl_node_get_fd(s->node), EPOLLIN);
+	if (r < 0) {
+		node_failed(s, strerror(-r));
+		return;
+	}
+	s->node_waits = false;
+	s->node_error[0] = '\0';
+}
+
 /*
  * Lets the node do what is due, when there is something: asking it costs a dozen looks at
  * its store, and most turns of the loop are about bytes of a connection. Whether any job
@@ -214,10 +250,13 @@ static bool process_node(struct serving *s)
 
 	if (!s->node_waits && poll(&one, 1, 0) == 0)
 		return false;
+	if (s->node_retry.at_usec)
+		return take_changes(s);
 	r = jl_node_process(s->node, &err);
-	s->node_waits = r < 0;
 	if (r < 0)
-		journal_log(s->journal, JL_LOG_ERROR, "%s", jl_error_message(err));
+		node_failed(s, jl_error_message(err));
+	else
+		node_is_well(s);
 	jl_error_free(err);
 	return take_changes(s);
 }

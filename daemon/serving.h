@@ -35,6 +35,9 @@ struct serving {
 	uint64_t watchdog_usec; /* 0: none */
 	bool local_only, draining;
 	bool node_waits; /* looking at the node failed, or was never done: again */
+	struct timer node_retry;
+	char node_error[256]; /* why it failed, as it was logged last; "" when it did not
+			       */
 
 	struct waiter *waiters; /* calls that wait for the end of a job */
 	struct sse *sses;	/* streams that want a sign of life now and then */

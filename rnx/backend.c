@@ -13,7 +13,8 @@ const char *state_dir_of(const struct options *opts)
 	return dir && *dir ? dir : NULL;
 }
 
-/* Two variables that ask for different nodes: the folder wins, which is not to be guessed. */
+/* Two variables that ask for different nodes: the folder wins, which is not to be
+ * guessed. */
 static void tell_unheard(const struct options *opts)
 {
 	static const char *const names[] = { "JOBLET_SERVER", "JOBLET_NODE", "RNX_CONFIG",

@@ -304,7 +304,8 @@ int cmd_run(const struct options *opts, char **words)
 	if (spec_check(opts, words, &fault) < 0)
 		return say_fault(&fault);
 	warn_risky(opts);
-	if (opts->interactive && !opts->quiet && !state_dir_of(opts) && remote_asked(opts))
+	if (opts->interactive && !opts->quiet && !state_dir_of(opts) &&
+	    remote_asked(opts))
 		say("--interactive: the job runs on this machine, not on the server that is "
 		    "configured");
 	if (opts->interactive || opts->explain)

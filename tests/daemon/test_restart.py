@@ -9,7 +9,7 @@ import time
 
 import grpc
 
-from served import PATIENCE, RNX, Client, Daemon, code_of, main, same, test, until
+from served import PATIENCE, RNX, Client, Daemon, Skip, code_of, main, same, test, until
 
 ROUNDS = int(os.environ.get("JOBLET_TEST_KILLS", "3"))
 
@@ -18,6 +18,13 @@ def restart(daemon):
     """Kills it, and starts another one on the same state."""
     daemon.stop(signal.SIGKILL)
     daemon.start()
+
+
+def cpu_seconds(pid):
+    """CPU time of a process so far."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @test
@@ -37,6 +44,33 @@ def jobs_output_and_numbers_survive():
     end = client.wait(uuid)
     same((end.status, end.exit_code), ("FAILED", 7))
     same(client.output(uuid), "".join(f"{i}\n" for i in range(60)).encode())
+
+
+@test
+def a_full_disk_is_said_once_and_got_over():
+    if os.geteuid() != 0:
+        raise Skip("needs root, to mount a small disk")
+    daemon = Daemon()
+    os.makedirs(daemon.state, mode=0o700, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "none", daemon.state],
+                   check=True)
+    try:
+        client = Client(daemon.start().channel())
+        uuid = client.run("sh", "-c", "yes | head -c 8000000; exit 3")
+        until("the disk is full", lambda: "no space left for the store" in daemon.log())
+        before, start = cpu_seconds(daemon.process.pid), time.monotonic()
+        time.sleep(1.5)  # how much of it the daemon spends, not what is waited for
+        used = cpu_seconds(daemon.process.pid) - before
+        assert used < (time.monotonic() - start) / 2, f"{used} s of CPU time to wait"
+        same(daemon.log().count("no space left for the store"), 1)
+        # Room, and the end of the job is taken up without anybody asking for it.
+        subprocess.run(["mount", "-o", "remount,size=40m", daemon.state], check=True)
+        end = client.wait(uuid)
+        same((end.status, end.exit_code), ("FAILED", 3))
+        same(client.wait(client.run("true")).status, "COMPLETED")
+        same(daemon.stop(), 0)
+    finally:
+        subprocess.run(["umount", "-l", daemon.state], check=True)
 
 
 @test

@@ -358,12 +358,9 @@ static void server_with(const struct pem *cert, int code, const char *words)
 START_TEST(an_address_is_shown_with_its_port)
 {
 	static const char *const shown[][2] = {
-		{ "192.0.2.7", "192.0.2.7:50051" },
-		{ "::1", "[::1]:50051" },
-		{ "[::1]", "[::1]:50051" },
-		{ "host:1", "host:1" },
-		{ "[::1]:1", "[::1]:1" },
-		{ "unix:/a:b", "unix:/a:b" },
+		{ "192.0.2.7", "192.0.2.7:50051" }, { "::1", "[::1]:50051" },
+		{ "[::1]", "[::1]:50051" },	    { "host:1", "host:1" },
+		{ "[::1]:1", "[::1]:1" },	    { "unix:/a:b", "unix:/a:b" },
 	};
 
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
