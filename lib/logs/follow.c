@@ -187,10 +187,10 @@ int jl__log_next(jl_log *log)
 	if (folder < 0)
 		return folder;
 	/* Before the first try the folder is that of the job, where all of them show. */
-	if (log->run == 0)
-		log->watches[JL__WATCH_RUNS] = log->watches[JL__WATCH_FOLDER];
-	else
+	if (log->run > 0)
 		unwatch(log, JL__WATCH_FOLDER);
+	else if (log->watches[JL__WATCH_RUNS] < 0)
+		log->watches[JL__WATCH_RUNS] = log->watches[JL__WATCH_FOLDER];
 	unwatch(log, JL__WATCH_FILE);
 	r = watch(log, JL__WATCH_FOLDER, folder,
 		  IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);

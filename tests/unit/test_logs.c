@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -349,6 +350,54 @@ START_TEST(followers_use_what_others_have_left)
 }
 END_TEST
 
+/* Of a user namespace of our own. */
+static bool limit_watches(const char *most)
+{
+	_cleanup_close_ int fd = open("/proc/sys/user/max_inotify_watches", O_WRONLY);
+
+	return fd >= 0 && write(fd, most, strlen(most)) == (ssize_t)strlen(most);
+}
+
+static unsigned int count_watches(int fd)
+{
+	char path[40], line[256];
+	unsigned int count = 0;
+	FILE *info;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = fopen(path, "r");
+	ck_assert_ptr_nonnull(info);
+	while (fgets(line, sizeof(line), info))
+		count += strncmp(line, "inotify wd:", 11) == 0;
+	(void)fclose(info);
+	return count;
+}
+
+/* What is given back has no watch, also when one could not be had in between. */
+START_TEST(followers_leave_nothing_when_watches_run_out)
+{
+	char data[4096];
+	int fd;
+
+	if (unshare(CLONE_NEWUSER) < 0 || !limit_watches("64"))
+		return;
+	jl__watchers_keep();
+	ck_assert_int_eq(jl__log_open_run(folder, 0, JL_LOG_FOLLOW, &reader, NULL), 0);
+	ck_waits("");
+	ck_assert_int_eq(mkdirat(folder, "1", 0700), 0);
+	ck_assert(limit_watches("1"));
+	ck_assert_int_eq(jl_log_read(reader, data, sizeof(data), NULL), -ENOSPC);
+	ck_assert(limit_watches("64"));
+	ck_waits("");
+	jl_log_close(reader);
+	reader = NULL;
+	fd = jl__watcher_take();
+	ck_assert_uint_eq(count_watches(fd), 0);
+	(void)close(fd);
+	(void)unlinkat(folder, "1", AT_REMOVEDIR);
+}
+END_TEST
+
 START_TEST(a_child_has_instances_of_its_own)
 {
 	int status, fd = jl__watcher_take();
@@ -582,6 +631,7 @@ int main(void)
 	tcase_add_test(tcase, an_index_of_garbage_ends_where_it_begins);
 	tcase_add_test(tcase, followers_wait_for_files_and_for_the_end);
 	tcase_add_test(tcase, followers_use_what_others_have_left);
+	tcase_add_test(tcase, followers_leave_nothing_when_watches_run_out);
 	tcase_add_test(tcase, a_child_has_instances_of_its_own);
 	tcase_add_test(tcase, an_entry_that_grows_is_followed);
 	tcase_add_test(tcase, a_deleted_log_is_read_to_its_end);
