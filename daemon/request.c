@@ -39,10 +39,14 @@ int refuse_error(struct refusal *refusal, int r, jl_error *err)
 	return -1;
 }
 
-/* r of a setter of the library, with its error. */
-static int set(struct refusal *refusal, int r, jl_error *err)
+/*
+ * r of a setter of the library, with where it has put its error: in a call that has the
+ * setter's own call among its arguments, the error itself would be read before there is
+ * one.
+ */
+static int set(struct refusal *refusal, int r, jl_error *const *err)
 {
-	return r < 0 ? refuse_error(refusal, r, err) : 0;
+	return r < 0 ? refuse_error(refusal, r, *err) : 0;
 }
 
 /* ---- the parts of a description ---- */
@@ -59,7 +63,7 @@ static int fill_command(jl_job_spec *spec, const Joblet__RunJobRequest *m,
 	r = jl_job_spec_add_arg(spec, m->command, &err);
 	for (size_t i = 0; r == 0 && i < m->n_args; i++)
 		r = jl_job_spec_add_arg(spec, m->args[i], &err);
-	return set(refusal, r, err);
+	return set(refusal, r, &err);
 }
 
 static int fill_environment(jl_job_spec *spec, const Joblet__RunJobRequest *m,
@@ -75,7 +79,7 @@ static int fill_environment(jl_job_spec *spec, const Joblet__RunJobRequest *m,
 	for (size_t i = 0; r == 0 && i < m->n_secret_environment; i++)
 		r = jl_job_spec_set_secret_env(spec, m->secret_environment[i]->key,
 					       m->secret_environment[i]->value, &err);
-	return set(refusal, r, err);
+	return set(refusal, r, &err);
 }
 
 static int check_least(struct refusal *refusal, const char *what, uint64_t value,
@@ -123,7 +127,7 @@ static int fill_limits(const struct serving *s, jl_job_spec *spec,
 		r = jl_limits_set_cpus(limits, m->cpu_cores, &err);
 	if (r == 0 && o && o->pids)
 		r = jl_limits_set_pids(limits, o->pids, &err);
-	return set(refusal, r, err);
+	return set(refusal, r, &err);
 }
 
 static int fill_network(struct serving *s, const struct jl__rpc_peer *peer,
@@ -151,7 +155,7 @@ static int fill_network(struct serving *s, const struct jl__rpc_peer *peer,
 	}
 	if (!*name)
 		return 0;
-	return set(refusal, jl_job_spec_set_network_name(spec, name, &err), err);
+	return set(refusal, jl_job_spec_set_network_name(spec, name, &err), &err);
 }
 
 /* What other versions have and this one does not yet: refused, never left out. */
@@ -195,7 +199,7 @@ static int fill_options(jl_job_spec *spec, const Joblet__X__V1__RunOptions *o,
 		r = jl_job_spec_add_allow_net(spec, o->allow_net[i], &err);
 	for (size_t i = 0; r == 0 && i < o->n_publish; i++)
 		r = jl_job_spec_add_publish(spec, o->publish[i], &err);
-	return set(refusal, r, err);
+	return set(refusal, r, &err);
 }
 
 /*
@@ -227,7 +231,7 @@ static int fill_seccomp(const struct jl__rpc_peer *peer, jl_job_spec *spec,
 				"without seccomp",
 				role_name(peer->roles));
 		return set(refusal, jl_job_spec_set_seccomp(spec, levels[i].level, &err),
-			   err);
+			   &err);
 	}
 	return refuse(refusal, JL__RPC_INVALID_ARGUMENT,
 		      "seccomp must be off, default or strict, not '%s'", level);
@@ -245,14 +249,14 @@ static int fill_spec(struct serving *s, const struct jl__rpc_peer *peer,
 	    fill_network(s, peer, spec, m->network, refusal) < 0)
 		return -1;
 	if (*m->work_dir &&
-	    set(refusal, jl_job_spec_set_work_dir(spec, m->work_dir, &err), err) < 0)
+	    set(refusal, jl_job_spec_set_work_dir(spec, m->work_dir, &err), &err) < 0)
 		return -1;
-	if (*m->name && set(refusal, jl_job_spec_set_name(spec, m->name, &err), err) < 0)
+	if (*m->name && set(refusal, jl_job_spec_set_name(spec, m->name, &err), &err) < 0)
 		return -1;
 	if (!m->options)
 		return 0;
 	if (*m->options->name &&
-	    set(refusal, jl_job_spec_set_name(spec, m->options->name, &err), err) < 0)
+	    set(refusal, jl_job_spec_set_name(spec, m->options->name, &err), &err) < 0)
 		return -1;
 	if (fill_seccomp(peer, spec, m->options->seccomp, refusal) < 0)
 		return -1;
@@ -279,7 +283,7 @@ static int parse_schedule(const char *text, uint64_t *ret_usec, struct refusal *
 	}
 	if (*text == '+')
 		text++;
-	return set(refusal, jl_time_parse(text, now_usec(), ret_usec, &err), err);
+	return set(refusal, jl_time_parse(text, now_usec(), ret_usec, &err), &err);
 }
 
 static int fill_times(jl_submission *sub, const Joblet__RunJobRequest *m,
@@ -308,7 +312,7 @@ static int fill_times(jl_submission *sub, const Joblet__RunJobRequest *m,
 		r = jl_submission_set_priority(sub, o->priority, &err);
 	if (r == 0 && o && o->disk_bytes)
 		r = jl_submission_set_disk_bytes(sub, o->disk_bytes, &err);
-	return set(refusal, r, err);
+	return set(refusal, r, &err);
 }
 
 /* ---- uploads ---- */
@@ -341,7 +345,7 @@ int request_upload(jl_submission *sub, const struct upload_part *part,
 		r = jl_submission_add_dir(sub, part->path, mode, &err);
 	else
 		r = jl_submission_add_file(sub, part->path, mode, part->size, &err);
-	return set(refusal, r, err);
+	return set(refusal, r, &err);
 }
 
 int request_content(jl_submission *sub, const uint8_t *data, size_t len,
@@ -349,7 +353,7 @@ int request_content(jl_submission *sub, const uint8_t *data, size_t len,
 {
 	jl_error *err = NULL;
 
-	return len ? set(refusal, jl_submission_write(sub, data, len, &err), err) : 0;
+	return len ? set(refusal, jl_submission_write(sub, data, len, &err), &err) : 0;
 }
 
 /* One FileUpload, read where it lies; its fields may come in any order. */
@@ -434,7 +438,7 @@ static int fill(struct serving *s, const struct jl__rpc_peer *peer, jl_submissio
 	if (fill_spec(s, peer, jl_submission_spec(sub), m, refusal) < 0 ||
 	    fill_times(sub, m, refusal) < 0)
 		return -1;
-	return set(refusal, jl_submission_set_owner(sub, owner, &err), err);
+	return set(refusal, jl_submission_set_owner(sub, owner, &err), &err);
 }
 
 int request_begin(struct serving *s, const struct jl__rpc_peer *peer, const uint8_t *data,
