@@ -137,21 +137,21 @@ END_TEST
 START_TEST(many_fall_due_step_by_step)
 {
 	struct pollfd timer = { .events = POLLIN };
+	char *first, *ids[60];
 	uint32_t left, before = 60;
 	uint64_t due;
-	char *first;
 
 	/* None of them can start: it is about their becoming due. */
 	reopen(JL_NODE_MAX_JOBS, 1);
 	first = submit_script("sleep 1000");
 	timer.fd = jl_node_get_fd(node);
 	due = wall() + (uint64_t)(2e6 * patience);
-	for (uint32_t i = 0; i < before; i++) {
+	for (int i = 0; i < 60; i++) {
 		jl_submission *sub = script("exit 0");
 
 		ck_ok(jl_submission_set_due(sub, due, &err));
 		jl_submission_set_attached(sub, 1);
-		free(submit(sub));
+		ids[i] = submit(sub);
 	}
 	ck_assert_uint_eq(in_states(1U << JL_STATE_SCHEDULED), before);
 	while (wall() < due)
@@ -163,7 +163,12 @@ START_TEST(many_fall_due_step_by_step)
 		ck_ok(jl_node_process(node, &err));
 	}
 	ck_assert_uint_lt(before, 60);
+	for (int i = 0; i < 60; i++) {
+		ck_ok(jl_node_stop(node, ids[i], 0, &err));
+		free(ids[i]);
+	}
 	ck_ok(jl_node_stop(node, first, 0, &err));
+	ck_ends(first, JL_STATE_STOPPED, 137);
 	free(first);
 }
 END_TEST
