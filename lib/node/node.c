@@ -93,7 +93,8 @@ static int watch_store(jl_node *node, jl_error **err)
 
 	if (node->inotify_fd >= 0)
 		return 0;
-	node->look = true;
+	/* What somebody is writing just now gives no event any more. */
+	node->look = node->written = true;
 	wal = jl__format("%s/" STORE "-wal", node->path);
 	if (!wal)
 		return jl__oom(err);

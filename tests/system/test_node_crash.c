@@ -282,7 +282,7 @@ START_TEST(a_change_wakes_who_waits_in_another_process)
 	int status;
 
 	set_seed();
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 40; i++) {
 		jl_submission *sub = script("exit 0");
 		double end = now() + 20 * patience;
 		pid_t child;
@@ -297,7 +297,7 @@ START_TEST(a_change_wakes_who_waits_in_another_process)
 			node = open_node();
 			_exit(jl_node_wait(node, id, JL_FOREVER, &err) == 0 ? 0 : 1);
 		}
-		pause_for(0.01 + some(0.02));
+		pause_for(some(0.02) * patience);
 		ck_ok(jl_node_cancel(node, id, &err));
 		while (waitpid(child, &status, WNOHANG) == 0) {
 			if (now() > end)
