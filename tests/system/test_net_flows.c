@@ -137,7 +137,8 @@ START_TEST(a_published_port_ends_with_its_job)
 	spec = peer(TINY, NULL, "serve", "first", JOB_PORT, NULL);
 	ck_ok(jl_job_spec_add_publish(spec, HOST_PORT ":" JOB_PORT "/udp", &err));
 	start_in_tiny(&run, spec);
-	ck_assert_str_eq(outside_asks(OUTSIDE_PORT, HOST_PORT, true), "first " OUTSIDE "\n");
+	ck_assert_str_eq(outside_asks(OUTSIDE_PORT, HOST_PORT, true),
+			 "first " OUTSIDE "\n");
 	serve_end(&run);
 	start_in_tiny(&run, peer(TINY, NULL, "serve", "second", JOB_PORT, NULL));
 	ck_assert_str_eq(outside_asks(OUTSIDE_PORT, HOST_PORT, false), "silence\n");
@@ -188,7 +189,13 @@ static uint64_t received(const struct run *job)
 	return stats.net_received_packets;
 }
 
-/* To the kernel it is the same conversation, whichever way it comes. */
+/*
+ * To the kernel it is the same conversation, whichever way it comes. All of them would
+ * come through; one packet is nothing, as the kernels of both sides have their own to
+ * say.
+ */
+#define FORGED 8
+
 START_TEST(nobody_outside_speaks_for_a_job)
 {
 	jl_job_spec *spec;
@@ -204,11 +211,12 @@ START_TEST(nobody_outside_speaks_for_a_job)
 	before = received(&server);
 	(void)run_at(true,
 		     "ip addr add %s/32 dev lo; ip route add %s via " MACHINE " src %s;"
-		     "%s ask " JOB_PORT " %s " PORT " 300; ip addr del %s/32 dev lo",
+		     "for i in $(seq %d); do %s ask " JOB_PORT " %s " PORT " 100; done;"
+		     "ip addr del %s/32 dev lo",
 		     jl_job_get_address(run.job), jl_job_get_address(server.job),
-		     jl_job_get_address(run.job), peer_path,
+		     jl_job_get_address(run.job), FORGED, peer_path,
 		     jl_job_get_address(server.job), jl_job_get_address(run.job));
-	ck_assert_uint_eq(received(&server), before);
+	ck_assert_uint_lt(received(&server), before + FORGED / 2);
 	serve_end(&run);
 	serve_end(&server);
 }
