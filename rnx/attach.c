@@ -274,8 +274,14 @@ static int next_attempt(struct attached *self, struct job *job, struct fault *fa
 	uint64_t attempt = job->attempt;
 	int r;
 
-	if (ops->job_end)
-		return ops->job_end(self->backend, self->id, job, fault);
+	if (ops->job_end) {
+		/* Nobody is there for a signal but us, and this may take as long as it
+		 * likes: a server whose disk is full cannot note the end. */
+		signals_leave(true);
+		r = ops->job_end(self->backend, self->id, job, fault);
+		signals_leave(false);
+		return r;
+	}
 	for (;;) {
 		r = ops->process(self->backend, fault);
 		if (r == 0)

@@ -59,5 +59,7 @@ int print_group_help(const char *group);
  */
 int signals_open(void);
 int signals_next(int fd);
+/* Whether those that ask a program to end now end this one, with a word why. */
+void signals_leave(bool may_leave);
 
 #endif

@@ -29,6 +29,33 @@ int signals_open(void)
 	return fd;
 }
 
+/* In a handler: nothing but system calls. */
+static void leave(int number)
+{
+	static const char text[] =
+		"rnx: left before it was told how the job ended; see rnx list\n";
+
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(128 + number);
+}
+
+void signals_leave(bool may_leave)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = leave }, old;
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+			continue;
+		(void)sigaddset(&set, ends[i]);
+		if (may_leave)
+			(void)sigaction(ends[i], &action, NULL);
+	}
+	(void)sigprocmask(may_leave ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
 int signals_next(int fd)
 {
 	struct signalfd_siginfo info;

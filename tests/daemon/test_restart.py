@@ -27,6 +27,13 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def blocked(pid, number):
+    """Whether a process lets a signal wait."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        mask = next(int(line.split()[1], 16) for line in file if line.startswith("SigBlk"))
+    return bool(mask >> (number - 1) & 1)
+
+
 @test
 def jobs_output_and_numbers_survive():
     daemon = Daemon().start()
@@ -68,6 +75,32 @@ def a_full_disk_is_said_once_and_got_over():
         end = client.wait(uuid)
         same((end.status, end.exit_code), ("FAILED", 3))
         same(client.wait(client.run("true")).status, "COMPLETED")
+        same(daemon.stop(), 0)
+    finally:
+        subprocess.run(["umount", "-l", daemon.state], check=True)
+
+
+@test
+def who_waits_for_an_end_that_cannot_be_noted_can_leave():
+    if os.geteuid() != 0:
+        raise Skip("needs root, to mount a small disk")
+    daemon = Daemon()
+    os.makedirs(daemon.state, mode=0o700, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "none", daemon.state],
+                   check=True)
+    try:
+        daemon.start()
+        with subprocess.Popen(
+                [RNX, "--config", os.path.join(daemon.conf, "rnx-config.yml"), "run", "sh", "-c",
+                 "yes | head -c 8000000; exit 3"], stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as rnx:
+            until("the disk is full", lambda: "no space left for the store" in daemon.log())
+            until("nobody but us would take a signal",
+                  lambda: not blocked(rnx.pid, signal.SIGTERM))
+            rnx.terminate()
+            text = rnx.stderr.read().decode()
+        same(rnx.returncode, 128 + signal.SIGTERM)
+        assert "left before it was told how the job ended" in text, text
         same(daemon.stop(), 0)
     finally:
         subprocess.run(["umount", "-l", daemon.state], check=True)
