@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The daemon killed with -9 under load: jobs go on, nothing starts twice, ids continue."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -53,8 +54,9 @@ def jobs_output_and_numbers_survive():
     same(client.output(uuid), "".join(f"{i}\n" for i in range(60)).encode())
 
 
-@test
-def a_full_disk_is_said_once_and_got_over():
+@contextlib.contextmanager
+def on_small_disk():
+    """A daemon, not started yet, whose state folder has room for 4 MiB."""
     if os.geteuid() != 0:
         raise Skip("needs root, to mount a small disk")
     daemon = Daemon()
@@ -62,8 +64,19 @@ def a_full_disk_is_said_once_and_got_over():
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "none", daemon.state],
                    check=True)
     try:
+        yield daemon
+    finally:
+        subprocess.run(["umount", "-l", daemon.state], check=True)
+
+
+FILLS_IT = "yes | head -c 8000000; exit 3"
+
+
+@test
+def a_full_disk_is_said_once_and_got_over():
+    with on_small_disk() as daemon:
         client = Client(daemon.start().channel())
-        uuid = client.run("sh", "-c", "yes | head -c 8000000; exit 3")
+        uuid = client.run("sh", "-c", FILLS_IT)
         until("the disk is full", lambda: "no space left for the store" in daemon.log())
         before, start = cpu_seconds(daemon.process.pid), time.monotonic()
         time.sleep(1.5)  # how much of it the daemon spends, not what is waited for
@@ -76,23 +89,15 @@ def a_full_disk_is_said_once_and_got_over():
         same((end.status, end.exit_code), ("FAILED", 3))
         same(client.wait(client.run("true")).status, "COMPLETED")
         same(daemon.stop(), 0)
-    finally:
-        subprocess.run(["umount", "-l", daemon.state], check=True)
 
 
 @test
 def who_waits_for_an_end_that_cannot_be_noted_can_leave():
-    if os.geteuid() != 0:
-        raise Skip("needs root, to mount a small disk")
-    daemon = Daemon()
-    os.makedirs(daemon.state, mode=0o700, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "none", daemon.state],
-                   check=True)
-    try:
+    with on_small_disk() as daemon:
         daemon.start()
         with subprocess.Popen(
                 [RNX, "--config", os.path.join(daemon.conf, "rnx-config.yml"), "run", "sh", "-c",
-                 "yes | head -c 8000000; exit 3"], stdin=subprocess.DEVNULL,
+                 FILLS_IT], stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as rnx:
             until("the disk is full", lambda: "no space left for the store" in daemon.log())
             until("nobody but us would take a signal",
@@ -102,8 +107,6 @@ def who_waits_for_an_end_that_cannot_be_noted_can_leave():
         same(rnx.returncode, 128 + signal.SIGTERM)
         assert "left before it was told how the job ended" in text, text
         same(daemon.stop(), 0)
-    finally:
-        subprocess.run(["umount", "-l", daemon.state], check=True)
 
 
 @test
